@@ -1,0 +1,1 @@
+"""HTTP assembly: the OpenAI surface, error mapping, middleware, metrics."""

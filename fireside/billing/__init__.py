@@ -1,0 +1,1 @@
+"""What was used: an append-only meter of every generation."""

@@ -1,0 +1,1 @@
+"""The turn: from what a person sent to a finished, stored reply."""

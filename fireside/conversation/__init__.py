@@ -1,0 +1,1 @@
+"""The one conversation type, pure: message, tree, events, folding, rendering, codecs."""

@@ -1,0 +1,1 @@
+"""Codecs between the conversation and formats of the outside world, one module each."""

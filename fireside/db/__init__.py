@@ -1,0 +1,1 @@
+"""The database: transactions, the base table, migrations."""

@@ -1,0 +1,1 @@
+"""Run a model: the engine port, its backends, the catalogue of public model names."""

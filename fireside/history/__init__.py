@@ -1,0 +1,1 @@
+"""Stored conversations: message rows, folders, search, sharing, export, deletion."""

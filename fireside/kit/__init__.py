@@ -1,0 +1,1 @@
+"""Small subjects without a domain: time, identity, paging, event streams, hashing."""
