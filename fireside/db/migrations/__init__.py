@@ -1,0 +1,1 @@
+"""Numbered migrations, run by `fireside.db.migrate`. Files of a release are never edited again."""
