@@ -63,7 +63,9 @@ class Fold:
                 if index != len(self._parts):
                     raise Bug("part_out_of_order", "A stream started its parts out of order.")
                 self._parts.append(part)
-            case PartEnd():
+            case PartEnd(index=index):
+                if index != len(self._parts) - 1:
+                    raise Bug("part_out_of_order", "A stream ended a part that is not open.")
                 self._flush()
             case UsageReport(usage=usage):
                 self._message = msgspec.structs.replace(self._message, usage=usage)
