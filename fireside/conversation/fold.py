@@ -64,8 +64,7 @@ class Fold:
                     raise Bug("part_out_of_order", "A stream started its parts out of order.")
                 self._parts.append(part)
             case PartEnd(index=index):
-                if index != len(self._parts) - 1:
-                    raise Bug("part_out_of_order", "A stream ended a part that is not open.")
+                self._check_last(index, (object,))
                 self._flush()
             case UsageReport(usage=usage):
                 self._message = msgspec.structs.replace(self._message, usage=usage)
@@ -93,8 +92,9 @@ class Fold:
         return len(self._parts)
 
     def _check_last(self, index: int, kinds: tuple[type, ...]) -> None:
-        if index != len(self._parts) - 1 or not isinstance(self._parts[-1], kinds):
-            raise Bug("delta_misplaced", "A stream's delta does not fit the part it names.")
+        last = self._parts[-1:]
+        if index != len(self._parts) - 1 or not last or not isinstance(last[0], kinds):
+            raise Bug("delta_misplaced", "A stream's event does not fit the part it names.")
 
     def _flush(self) -> None:
         if not self._pieces:

@@ -65,6 +65,7 @@ def test_every_golden_stream_has_its_message() -> None:
         [PartStart(0, ToolCall("c", "f")), TextDelta(0, "a")],
         [PartStart(0, Text()), ToolCallDelta(0, "{")],
         [PartEnd(0)],
+        [PartEnd(-1)],
         [PartStart(0, Text()), PartEnd(1)],
         [Finish(FinishReason.STOP), PartStart(0, Text())],
         [Finish(FinishReason.STOP), MessageStart(NOTHING)],
