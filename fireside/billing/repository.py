@@ -1,0 +1,83 @@
+"""Usage records in the database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+from fireside.billing.domain import UsageEntry, UsageTotals
+from fireside.billing.tables import UsageRecordRow
+from fireside.conversation.message import UserId
+from fireside.db.database import ReadTransaction, Transaction
+from fireside.errors import Bug
+
+
+class UsageRepository:
+    """Appends usage records and sums them up."""
+
+    async def append(self, tx: Transaction, entries: Sequence[tuple[str, UsageEntry]]) -> None:
+        """Write entries under the ids given with them; an id that is there already is skipped.
+
+        So a batch whose commit was never confirmed can be written again. Raises Bug when the
+        database refuses a value.
+        """
+        build = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
+        statement = build(UsageRecordRow).on_conflict_do_nothing(index_elements=["id"])
+        try:
+            await tx.execute(statement, [_row(id, entry) for id, entry in entries])
+        except DBAPIError as error:
+            outage = isinstance(error, OperationalError | InterfaceError)
+            if outage or error.connection_invalidated:
+                raise
+            raise Bug("usage_refused", "The database refused a usage record.") from error
+
+    async def totals(
+        self, tx: ReadTransaction, user_id: UserId, since: datetime, until: datetime
+    ) -> UsageTotals:
+        """What one person used in [since, until)."""
+        query = _sums(since, until).where(UsageRecordRow.user_id == user_id)
+        row = (await tx.execute(query)).one()
+        return UsageTotals(*map(int, row))
+
+    async def totals_by_user(
+        self, tx: ReadTransaction, since: datetime, until: datetime
+    ) -> dict[UserId, UsageTotals]:
+        """What everybody used in [since, until); who used nothing is not in it."""
+        query = (
+            _sums(since, until).add_columns(UsageRecordRow.user_id).group_by(UsageRecordRow.user_id)
+        )
+        rows = (await tx.execute(query)).all()
+        return {UserId(row[-1]): UsageTotals(*map(int, row[:-1])) for row in rows}
+
+
+def _sums(since: datetime, until: datetime) -> Select[int, int, int, int]:
+    return select(
+        func.count(),
+        func.coalesce(func.sum(UsageRecordRow.prompt_tokens), 0),
+        func.coalesce(func.sum(UsageRecordRow.cached_tokens), 0),
+        func.coalesce(func.sum(UsageRecordRow.completion_tokens), 0),
+    ).where(UsageRecordRow.at >= since, UsageRecordRow.at < until)
+
+
+def _row(id: str, entry: UsageEntry) -> dict[str, object]:
+    usage = entry.usage
+    return {
+        "id": id,
+        "user_id": entry.user_id,
+        "api_key_id": entry.api_key_id,
+        "at": entry.at,
+        "model": entry.model[:200],
+        "release": entry.release[:200],
+        "engine": entry.engine[:200],
+        "feature": entry.feature.value,
+        "status": entry.status.value,
+        "prompt_tokens": usage.prompt_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "ttft_ms": usage.ttft_ms,
+        "inter_token_ms": usage.inter_token_ms,
+    }
