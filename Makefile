@@ -1,0 +1,43 @@
+# run · test · lint · fix · docs · bench; the rest supports them.
+# Everything is done by scripts/house.py, with the standard library of Python 3.11 or later.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+HOUSE = "$(PYTHON)" scripts/house.py
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint fix docs bench bench-gateway soak lock clean
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 20
+
+run: ## install what is missing and start Fireside (PORT, HOST, FIRESIDE_DATA_DIR)
+	@exec $(HOUSE) run
+
+test: ## every check and test (ARGS="tests/chat -k stop" runs some)
+	@exec $(HOUSE) test $(ARGS)
+
+lint: ## style, types, import contract; Python and TypeScript
+	@exec $(HOUSE) lint
+
+fix: ## format the code and mend what can be mended by itself
+	@exec $(HOUSE) fix
+
+docs: ## write docs/reference from the code
+	@exec $(HOUSE) docs
+
+bench: bench-gateway ## the benchmarks, results in bench/results
+
+bench-gateway: ## speed of the server beside its peers (OUT=file.json)
+	@exec $(HOUSE) dev
+	@exec .venv/bin/python -m bench.gateway $(if $(OUT),--out "$(OUT)") $(ARGS)
+
+soak: ## the long tests that `make test` leaves out
+	@exec $(HOUSE) dev
+	@exec .venv/bin/python -m pytest -m long $(ARGS)
+
+lock: ## renew the lock files from pyproject.toml (ARGS=--upgrade)
+	@exec $(HOUSE) lock $(ARGS)
+
+clean: ## remove what was built; keeps data/ and .models/
+	rm -rf .venv .venv-node .venv-tools .stamps .cache web/node_modules web/dist fireside/webui dist
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
