@@ -1,0 +1,1 @@
+"""Benchmarks: load, crash and speed, each with results that name how they were made."""

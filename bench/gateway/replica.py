@@ -1,0 +1,109 @@
+"""One simulated model server: slots, prefill and decoding by the cost model's clock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from bench.gateway.cost import CostModel
+from bench.gateway.words import token_at
+
+
+class Sequence:
+    """One generation. Its owner overrides `on_token` and `on_end`."""
+
+    def __init__(self, prompt: int, num_prompt_tokens: int, limit: int, start: int = 0) -> None:
+        self.prompt = prompt
+        self.prefill_left = num_prompt_tokens
+        self.index = start
+        self.limit = start + limit
+        self.paused = False  # the reader is slower than the engine
+        self.cancelled = False
+        self.stalled = False
+
+    def on_token(self, word: int) -> None:
+        """One more entry of the vocabulary was produced."""
+        raise NotImplementedError
+
+    def on_end(self) -> None:
+        """The limit is reached."""
+        raise NotImplementedError
+
+
+class Replica:
+    """Runs sequences in iterations; everything happens on the event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, cost: CostModel, seed: int) -> None:
+        self._loop = loop
+        self._cost = cost
+        self._seed = seed
+        self._waiting: deque[Sequence] = deque()
+        self._prefilling: list[Sequence] = []
+        self._decoding: list[Sequence] = []
+        self._finishing: list[Sequence] = []  # their prefill ends with the present iteration
+        self._busy = False
+        self._due = 0.0
+        self.num_tokens = 0
+
+    @property
+    def num_running(self) -> int:
+        """Sequences that hold a slot."""
+        return len(self._decoding) + len(self._prefilling) + len(self._finishing)
+
+    @property
+    def num_waiting(self) -> int:
+        """Sequences without a slot yet."""
+        return len(self._waiting)
+
+    def submit(self, sequence: Sequence) -> None:
+        """Queue a sequence; it begins with the next iteration that has a free slot."""
+        self._waiting.append(sequence)
+        if not self._busy:
+            self._busy = True
+            self._due = self._loop.time()
+            self._begin()
+
+    def _begin(self) -> None:
+        """Fill the slots, plan one iteration and wait until its time has passed."""
+        self._decoding = [x for x in self._decoding if not x.cancelled and x.index < x.limit]
+        self._prefilling = [x for x in self._prefilling if not x.cancelled]
+        while self._waiting and self.num_running < self._cost.slots:
+            sequence = self._waiting.popleft()
+            if not sequence.cancelled:
+                self._prefilling.append(sequence)
+        if not self._decoding and not self._prefilling:
+            self._busy = False
+            return
+        num_prefill = self._plan_prefill()
+        duration_s = self._cost.iteration_s(len(self._decoding), num_prefill)
+        if duration_s == 0:
+            self._loop.call_soon(self._end)
+            return
+        self._due = max(self._due + duration_s, self._loop.time())
+        self._loop.call_at(self._due, self._end)
+
+    def _plan_prefill(self) -> int:
+        budget = self._cost.chunk_tokens
+        waiting: list[Sequence] = []
+        for sequence in self._prefilling:
+            taken = min(budget, sequence.prefill_left)
+            sequence.prefill_left -= taken
+            budget -= taken
+            (waiting if sequence.prefill_left else self._finishing).append(sequence)
+        self._prefilling = waiting
+        return self._cost.chunk_tokens - budget
+
+    def _end(self) -> None:
+        """Give every decoding sequence its token."""
+        self._decoding += self._finishing
+        self._finishing = []
+        for sequence in self._decoding:
+            if sequence.cancelled or sequence.paused or sequence.stalled:
+                continue
+            self.num_tokens += 1
+            index = sequence.index
+            sequence.index = index + 1
+            sequence.on_token(token_at(sequence.prompt, self._seed, index))
+            if index + 1 == sequence.limit and not sequence.cancelled:
+                sequence.on_end()
+        self._begin()
