@@ -99,12 +99,17 @@ class TextPrompt(msgspec.Struct, frozen=True):
 
 
 class GenerationRequest(msgspec.Struct, frozen=True):
-    """One run of one model. `model` is the engine's own name for it."""
+    """One run of one model. `model` is the engine's own name for it.
+
+    `whole`: the caller reads only the finished message, so an engine may say it in a few large
+    events, and should ask upstream without streaming where that is cheaper.
+    """
 
     model: str
     prompt: ChatPrompt | TextPrompt
     sampling: Sampling = Sampling()
     request_id: str = ""
+    whole: bool = False
 
 
 class EngineModel(msgspec.Struct, frozen=True):
