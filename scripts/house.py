@@ -15,6 +15,7 @@ from steps import ROOT, StepFailed, digest, is_done, main, mark_done, run, show
 
 TOOLS_VENV = ROOT / ".venv-tools"
 BIN = VENV / "bin"
+DATA = ROOT / "data"
 PYTHON_FOLDERS = ("fireside", "tests", "scripts", "bench")
 
 
@@ -27,15 +28,11 @@ def start() -> int:
         # The server can answer with another engine, and fetch the model later.
         print(f"  Going on without the bundled model.\n{failure}", file=sys.stderr)
     page()
-    host = os.environ.get("HOST") or "127.0.0.1"
-    port = os.environ.get("PORT") or "8000"
-    data = os.environ.get("FIRESIDE_DATA_DIR") or str(ROOT / "data")
-    shown = "127.0.0.1" if host in {"0.0.0.0", "::"} else host
-    print(f"  Fireside: http://{shown}:{port}  (data in {data}; Ctrl-C stops it)", flush=True)
-    env = {**os.environ}
+    env = {**os.environ, "FIRESIDE_DATA_DIR": os.environ.get("FIRESIDE_DATA_DIR") or str(DATA)}
     env.setdefault("FIRESIDE__ENGINE__MODELS_DIR", str(MODELS))
-    argv = [str(FIRESIDE), "serve", "--host", host, "--port", port, "--data-dir", data]
-    os.execve(argv[0], argv, env)
+    if host := os.environ.get("HOST"):
+        env.setdefault("FIRESIDE__SERVER__HOST", host)
+    os.execve(FIRESIDE, [str(FIRESIDE), "serve"], env)
 
 
 def test() -> int:
@@ -67,7 +64,7 @@ def lint() -> int:
         ("ruff check", [BIN / "ruff", "check", "--quiet", *folders]),
         ("ruff format", [BIN / "ruff", "format", "--quiet", "--check", *folders]),
         ("mypy", [BIN / "mypy", "--no-error-summary"]),
-        ("import contract", [BIN / "lint-imports", "--no-timing"]),
+        ("import contract", [BIN / "lint-imports", "--no-logo"]),
     )
 
 

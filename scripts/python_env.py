@@ -6,6 +6,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 from steps import ROOT, Line, StepFailed, digest, is_done, mark_done, run
@@ -60,10 +61,17 @@ def packages(lock: Path) -> None:
 def fireside() -> None:
     """Fireside itself: importable from the checkout, with its command in .venv/bin.
 
-    Two small files instead of an editable install, which would have to fetch a build backend.
+    Three small files instead of an editable install, which would have to fetch a build backend.
     """
     site = next(VENV.glob("lib/python3*/site-packages"))
     write(site / "fireside-checkout.pth", f"{ROOT}\n")
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    about = site / f"fireside-{version}.dist-info" / "METADATA"
+    if not about.is_file():
+        for old in site.glob("fireside-*.dist-info"):
+            shutil.rmtree(old)
+        about.parent.mkdir()
+        write(about, f"Metadata-Version: 2.1\nName: fireside\nVersion: {version}\n")
     write_executable(FIRESIDE, LAUNCHER)
 
 
