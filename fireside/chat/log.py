@@ -1,0 +1,88 @@
+"""The events of one running reply in memory: appended once, read by any number of followers.
+
+Events are numbered from `base` + 1. When a restarted server takes a reply up again, a few events
+that were on screen may be missing from the journal, so the new run starts a new range of numbers
+with a snapshot: a reader that comes with a number of an earlier range is given the snapshot first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import anyio
+
+from fireside.conversation.event import StreamEvent, encode_event
+from fireside.conversation.fold import Fold, fold
+from fireside.conversation.message import ConversationId, Message, MessageId, UserId
+from fireside.kit import sse
+
+
+class TurnLog:
+    """Event number `base + n` is `frames[n - 1]`, encoded once for journal and followers alike."""
+
+    def __init__(
+        self,
+        turn_id: str,
+        owner_id: UserId,
+        conversation_id: ConversationId | None,
+        message: Message,
+        base: int = 0,
+    ) -> None:
+        self.turn_id = turn_id
+        self.owner_id = owner_id
+        self.conversation_id = conversation_id
+        self.message_id: MessageId = message.id
+        self.base = base
+        self.frames: list[bytes] = []
+        self.num_journaled = 0
+        self.dirty_since_s: float | None = None
+        self.scope = anyio.CancelScope()
+        self.stop_asked = False
+        self._fold = Fold(message)
+        self._wake: anyio.Event | None = None
+
+    @property
+    def offset(self) -> int:
+        """The number of the last event."""
+        return self.base + len(self.frames)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the terminal event is in."""
+        return self._fold.ended
+
+    def message(self) -> Message:
+        """The reply as it stands."""
+        return self._fold.message()
+
+    def message_ended_by(self, end: StreamEvent) -> Message:
+        """The reply as `end` will leave it."""
+        return fold(self._fold.message(), [end])
+
+    def append(self, event: StreamEvent) -> None:
+        """Add an event and wake the followers."""
+        self._fold.apply(event)
+        self.frames.append(encode_event(event))
+        if self._wake is not None:
+            self._wake.set()
+            self._wake = None
+
+    async def follow(self, after: int) -> AsyncIterator[bytes]:
+        """Server-sent events from number `after` + 1 on, until the reply ends.
+
+        What is ready together comes as one piece.
+        """
+        at = max(0, after - self.base)
+        while True:
+            frames = self.frames[at:]
+            if frames:
+                yield b"".join(
+                    sse.encode(frame, n) for n, frame in enumerate(frames, self.base + at + 1)
+                )
+                at += len(frames)
+                continue
+            if self.ended:
+                return
+            if self._wake is None:
+                self._wake = anyio.Event()
+            await self._wake.wait()
