@@ -113,7 +113,7 @@ def _config() -> Config:
 
 
 def _scripts() -> ScriptDirectory:
-    return _ChainByNumber.from_config(_config())
+    return _ChainByNumber(str(DIRECTORY))
 
 
 class _ChainByNumber(ScriptDirectory):
