@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -31,8 +32,6 @@ def test_a_reply_that_failed_without_a_word_is_not_shown_to_the_model():
     failed = text_message("f", Role.ASSISTANT, "", status=Status.FAILED)
     empty = prompting.prompt_messages([failed])
     assert empty == (failed,)  # it has a part, though an empty one
-    import msgspec
-
     assert prompting.prompt_messages([msgspec.structs.replace(failed, parts=())]) == ()
 
 
