@@ -34,7 +34,7 @@ from fireside.conversation.message import (
     ToolResult,
 )
 from fireside.conversation.wire.errors import InexpressiblePart
-from fireside.conversation.wire.plain import audio_text, code_text, file_text, tool_output
+from fireside.conversation.wire.plain import told, tool_output
 from fireside.errors import UserError
 from fireside.kit.ids import NewId, new_id
 
@@ -298,10 +298,6 @@ def _emit_parts(message: Message, out: list[dict[str, Any]]) -> None:
 
 def _content(part: Text | Code | Image | Audio | File) -> dict[str, Any]:
     match part:
-        case Text(text=text):
-            return {"type": "text", "text": text}
-        case Code():
-            return {"type": "text", "text": code_text(part)}
         case Image(url=str(url), detail=detail):
             image = {"url": url} if detail is None else {"url": url, "detail": detail}
             return {"type": "image_url", "image_url": image}
@@ -309,18 +305,8 @@ def _content(part: Text | Code | Image | Audio | File) -> dict[str, Any]:
             raise InexpressiblePart(
                 FORMAT, "image", "it has no address", hint="Give it as a data URL."
             )
-        case Audio():
-            if (said := audio_text(part)) is None:
-                raise InexpressiblePart(
-                    FORMAT, "audio", "it has no transcript", hint="Transcribe it first."
-                )
-            return {"type": "text", "text": said}
-        case File():
-            if (read := file_text(part)) is None:
-                raise InexpressiblePart(
-                    FORMAT, "file", "no text was extracted from it", hint="Send its text."
-                )
-            return {"type": "text", "text": read}
+        case Text() | Code() | Audio() | File():
+            return {"type": "text", "text": told(part, FORMAT)}
         case _:
             assert_never(part)
 

@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 import re
+from typing import assert_never
 
-from fireside.conversation.message import Audio, Code, File, ToolResult
+import msgspec
+
+from fireside.conversation.message import (
+    Audio,
+    BlobRef,
+    Code,
+    File,
+    Image,
+    Message,
+    Part,
+    Text,
+    ToolResult,
+)
+from fireside.conversation.wire.errors import InexpressiblePart
 
 
 def fenced(source: str, language: str = "") -> str:
@@ -14,21 +28,35 @@ def fenced(source: str, language: str = "") -> str:
     return f"{fence}{language}\n{source}\n{fence}"
 
 
-def code_text(code: Code) -> str:
-    """Code as a fenced block."""
-    return fenced(code.source, code.language)
+def told(part: Text | Code | Audio | File, format: str) -> str:
+    """The part in words: code fenced, a file by its extracted text, sound by its transcript.
+
+    Raises InexpressiblePart in the name of `format` when there are no words.
+    """
+    match part:
+        case Text(text=text):
+            return text
+        case Code(language=language, source=source):
+            return fenced(source, language)
+        case Audio(transcript=transcript):
+            if not transcript:
+                raise InexpressiblePart(
+                    format, "audio", "it has no transcript", hint="Transcribe it first."
+                )
+            return transcript
+        case File(extracted_text=extracted):
+            if extracted is None:
+                raise InexpressiblePart(
+                    format, "file", "no text was extracted from it", hint="Send its text instead."
+                )
+            return f"[File: {file_name(part)}]\n{extracted}"
+        case _:
+            assert_never(part)
 
 
-def file_text(file: File) -> str | None:
-    """The extracted text under the file's name; None when nothing was extracted."""
-    if file.extracted_text is None:
-        return None
-    return f"[File: {file.name or file.blob.sha256[:12]}]\n{file.extracted_text}"
-
-
-def audio_text(audio: Audio) -> str | None:
-    """What was said; None when nobody transcribed it."""
-    return audio.transcript or None
+def file_name(file: File) -> str:
+    """The file's name, or the beginning of its address where it has none."""
+    return file.name or file.blob.sha256[:12]
 
 
 def tool_output(result: ToolResult) -> str:
@@ -41,7 +69,26 @@ def tool_output(result: ToolResult) -> str:
         plain = display.data.get("text/plain")
         if plain is None:
             plain = f"[output: {', '.join(sorted(display.data))}]"
-        pieces.append(plain if isinstance(plain, str) else "".join(map(str, plain)))
+        pieces.append(plain if isinstance(plain, str) else str(plain))
     if (error := result.error) is not None:
         pieces.append("\n".join(error.traceback) or f"{error.name}: {error.message}")
     return "\n".join(pieces)
+
+
+def without_media(message: Message) -> Message:
+    """The message for a model that takes text only: pictures, sound and unread files are named in
+    place, and so nothing in it is inexpressible."""
+    parts = tuple(_named(part) for part in message.parts)
+    return message if parts == message.parts else msgspec.structs.replace(message, parts=parts)
+
+
+def _named(part: Part) -> Part:
+    match part:
+        case Image(alt=alt):
+            return Text(f"[Picture: {alt}]" if alt else "[Picture]")
+        case Audio(transcript="", blob=BlobRef(media_type=media_type)):
+            return Text(f"[Sound without a transcript: {media_type}]")
+        case File(extracted_text=None):
+            return Text(f"[File: {file_name(part)}]")
+        case _:
+            return part
