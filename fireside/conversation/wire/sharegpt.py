@@ -130,13 +130,18 @@ def _parse_parts(turn: Turn, role: Role, calls: list[ToolCall], new_id: NewId) -
         call = calls.pop(0) if calls else ToolCall("", "")
         return (ToolResult(call.id, call.name, text),)
     if role is Role.ASSISTANT and _thinks(text):
-        thought, _, said = text.removeprefix(_THOUGHT).partition(_THOUGHT_END)
+        thought, said = _thought_and_said(text)
         return (Reasoning(thought), Text(said)) if said else (Reasoning(thought),)
     return (Text(text),)
 
 
 def _thinks(text: str) -> bool:
     return text.startswith(_THOUGHT) and _THOUGHT_END in text
+
+
+def _thought_and_said(text: str) -> tuple[str, str]:
+    thought, _, said = text.removeprefix(_THOUGHT).partition(_THOUGHT_END)
+    return thought, said
 
 
 def _parse_calls(value: str, new_id: NewId) -> tuple[Part, ...]:
@@ -157,16 +162,16 @@ def _parse_calls(value: str, new_id: NewId) -> tuple[Part, ...]:
 def _turns(message: Message) -> list[Turn]:
     speaker = _FROM[message.author.role]
     weight = None if message.weight == 1.0 else message.weight
-    thought = ""
+    thoughts: list[str] = []
     texts: list[str] = []
     calls: list[bytes] = []
-    results: list[str] = []
+    results: list[Turn] = []
     for part in message.parts:
         match part:
             case Reasoning(text=text):
-                if texts or calls or thought:
+                if texts or calls or thoughts or speaker != "gpt":
                     raise InexpressiblePart(FORMAT, "reasoning", "it stands after what was said")
-                thought = _THOUGHT + text + _THOUGHT_END
+                thoughts.append(text)
             case Text() | Code() | Audio() | File():
                 if calls:
                     raise InexpressiblePart(FORMAT, "text", "it stands after a tool call")
@@ -174,23 +179,27 @@ def _turns(message: Message) -> list[Turn]:
             case ToolCall():
                 calls.append(_function(part))
             case ToolResult():
-                results.append(tool_output(part))
-            case Image():
-                raise InexpressiblePart(FORMAT, "image", "rows hold text only")
-            case Citation():
-                raise InexpressiblePart(FORMAT, "citation", "rows hold text only")
+                results.append(Turn("observation", tool_output(part), weight))
+            case Image() | Citation():
+                kind = "image" if isinstance(part, Image) else "citation"
+                raise InexpressiblePart(FORMAT, kind, "rows hold text only")
             case _:
                 assert_never(part)
     turns = []
-    if texts or thought or not (calls or results):
-        value = thought + "\n\n".join(texts)
-        if speaker == "gpt" and value.count(_THOUGHT_END) != bool(thought) and _thinks(value):
-            raise InexpressiblePart(FORMAT, "text", "it would read as reasoning")
-        turns.append(Turn(speaker, value, weight))
+    if texts or thoughts or not (calls or results):
+        turns.append(Turn(speaker, _value(thoughts, "\n\n".join(texts)), weight))
     if calls:
         value = calls[0] if len(calls) == 1 else b"[" + b",".join(calls) + b"]"
         turns.append(Turn("function_call", value.decode(), weight))
-    return turns + [Turn("observation", result, weight) for result in results]
+    return turns + results
+
+
+def _value(thoughts: list[str], said: str) -> str:
+    """What an assistant thought and said in one text, which must read the same way back."""
+    value = "".join(_THOUGHT + thought + _THOUGHT_END for thought in thoughts) + said
+    if _thinks(value) and _thought_and_said(value) != (*thoughts, said):
+        raise InexpressiblePart(FORMAT, "text", "it would read as reasoning")
+    return value
 
 
 def _function(call: ToolCall) -> bytes:
