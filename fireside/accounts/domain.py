@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Collection
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, ClassVar, assert_never
 
 import msgspec
 
 from fireside.conversation.message import UserId
-from fireside.errors import Denied, SignInNeeded, UserError
+from fireside.errors import Conflict, Denied, SignInNeeded, UserError
 
 MIN_PASSWORD_CHARS = 8
 MAX_PASSWORD_CHARS = 1024
@@ -156,7 +158,7 @@ def check_rule(rule: Rule, principal: Principal | None) -> None:
             assert_never(rule.access)
 
 
-class CustomInstructions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class CustomInstructions(msgspec.Struct, frozen=True):
     """What the person wants every reply to know; user text, never logged."""
 
     about: Annotated[str, msgspec.Meta(max_length=8000)] = ""
@@ -167,7 +169,7 @@ class CustomInstructions(msgspec.Struct, frozen=True, forbid_unknown_fields=True
         return f"CustomInstructions({len(self.about)} + {len(self.style)} characters)"
 
 
-class Preferences(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Preferences(msgspec.Struct, frozen=True):
     """What a person has set for themselves. Improving the model is off until they agree."""
 
     theme: Theme = Theme.SYSTEM
@@ -175,6 +177,74 @@ class Preferences(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     custom_instructions: CustomInstructions = CustomInstructions()
     improve_model: bool = False
     default_model: Annotated[str, msgspec.Meta(max_length=200)] | None = None
+
+
+class User(msgspec.Struct, frozen=True, kw_only=True):
+    """A person's account, without the password hash."""
+
+    id: UserId
+    email: str
+    name: str
+    role: UserRole
+    status: UserStatus
+    preferences: Preferences
+    created_at: datetime
+    last_seen_at: datetime | None = None
+
+    def __repr__(self) -> str:
+        return f"User({self.id}, {self.role.value}, {self.status.value})"
+
+
+class Device(msgspec.Struct, frozen=True):
+    """Where a login session was opened: as the browser and the connection say."""
+
+    user_agent: str
+    address: str
+
+    def __repr__(self) -> str:
+        return "Device()"
+
+
+class LoginSession(msgspec.Struct, frozen=True, kw_only=True):
+    """A browser that is signed in, as its owner sees it."""
+
+    id: str
+    user_agent: str
+    address: str
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
+
+
+class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of an API key after it was shown once."""
+
+    id: str
+    name: str
+    prefix: str
+    scopes: frozenset[Scope]
+    created_at: datetime
+    last_used_at: datetime | None = None
+
+
+class Invite(msgspec.Struct, frozen=True, kw_only=True):
+    """Leave to make one account."""
+
+    id: str
+    email: str | None
+    role: UserRole
+    created_at: datetime
+    expires_at: datetime
+    used_at: datetime | None = None
+
+
+class SignUpPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """One version of who may sign up. Without any, sign-up is open."""
+
+    mode: SignUpMode = SignUpMode.OPEN
+    reason: str = ""
+    author_id: UserId | None = None
+    at: datetime | None = None
 
 
 def normal_email(email: str) -> str:
@@ -223,3 +293,65 @@ def check_key_scopes(role: UserRole, scopes: frozenset[Scope]) -> None:
     reserved = sorted(scopes & ADMIN_SCOPES)
     if reserved and role is not UserRole.ADMIN:
         raise Denied("admin_only", f"Only an administrator's key may hold {', '.join(reserved)}.")
+
+
+def check_invite(invite: Invite | None, email: str, now: datetime) -> Invite:
+    """The invite, if it lets `email` in at `now`. Raises Denied."""
+    if invite is None or invite.used_at is not None or invite.expires_at <= now:
+        raise Denied(
+            "invite_not_valid",
+            "This invite is unknown, was used already or has run out.",
+            hint="Ask an administrator for a new one.",
+        )
+    if invite.email is not None and invite.email != email:
+        raise Denied(
+            "invite_for_other_email",
+            "This invite is for another e-mail address.",
+            hint="Use the address that the invite was made for.",
+        )
+    return invite
+
+
+def role_at_sign_up(
+    mode: SignUpMode, invite: Invite | None, *, invited: bool, email: str, now: datetime
+) -> UserRole:
+    """What a person who signs up (not as the first) becomes.
+
+    `invited` says that an invite was presented; `invite` is what was found under it. Raises Denied.
+    """
+    match mode:
+        case SignUpMode.CLOSED:
+            raise Denied(
+                "sign_up_closed",
+                "New accounts cannot be made here.",
+                hint="Ask an administrator to make one for you.",
+            )
+        case SignUpMode.INVITE:
+            if not invited:
+                raise Denied(
+                    "invite_needed",
+                    "An account needs an invite.",
+                    hint="Open the link of an invite; administrators make them.",
+                )
+            return check_invite(invite, email, now).role
+        case SignUpMode.OPEN:
+            return check_invite(invite, email, now).role if invited else UserRole.MEMBER
+        case _:
+            assert_never(mode)
+
+
+def session_end(
+    created_at: datetime, seen_at: datetime, *, idle_days: int, max_days: int
+) -> datetime:
+    """When a login session ends: some days after it was last seen, and never after its maximum."""
+    return min(seen_at + timedelta(days=idle_days), created_at + timedelta(days=max_days))
+
+
+def check_an_admin_remains(user_id: UserId, active_admins: Collection[UserId]) -> None:
+    """Raise Conflict when taking `user_id` away would leave nobody to run the instance."""
+    if set(active_admins) == {user_id}:
+        raise Conflict(
+            "last_admin",
+            "This is the last administrator.",
+            hint="Make somebody else administrator first.",
+        )

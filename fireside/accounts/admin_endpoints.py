@@ -1,0 +1,279 @@
+"""The administrator's pages of accounts: people, invites, who may sign up."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Controller, Request, delete, get, patch, post, put
+from litestar.di import Provide
+from litestar.params import Parameter
+
+from fireside.accounts.access import Rule
+from fireside.accounts.administration import Administration
+from fireside.accounts.domain import (
+    MAX_EMAIL_CHARS,
+    MAX_NAME_CHARS,
+    Invite,
+    Principal,
+    SignUpMode,
+    SignUpPolicy,
+    User,
+    UserRole,
+    UserStatus,
+)
+from fireside.accounts.http import Body, link_base
+from fireside.accounts.service import AccountService
+from fireside.conversation.message import UserId
+from fireside.db.database import Database
+from fireside.kit.pagination import Page
+
+Email = Annotated[str, msgspec.Meta(max_length=MAX_EMAIL_CHARS)]
+
+
+class UserView(msgspec.Struct, frozen=True, kw_only=True):
+    """A person, for administrators: what they write and prefer is not in it."""
+
+    id: UserId
+    email: str
+    name: str
+    role: UserRole
+    status: UserStatus
+    created_at: datetime
+    last_seen_at: datetime | None
+
+
+class UserIn(Body, frozen=True, kw_only=True):
+    """An account for somebody; they set their password by the link in the answer."""
+
+    email: Email
+    name: Annotated[str, msgspec.Meta(max_length=MAX_NAME_CHARS)]
+    role: UserRole = UserRole.MEMBER
+
+
+class UserMade(msgspec.Struct, frozen=True, kw_only=True):
+    """The new person, and the link that is shown once."""
+
+    user: UserView
+    reset_link: str
+
+    def __repr__(self) -> str:
+        return "UserMade()"
+
+
+class StandingIn(Body, frozen=True, kw_only=True):
+    """What an administrator decides about a person; absent fields stay."""
+
+    role: UserRole | msgspec.UnsetType = msgspec.UNSET
+    status: UserStatus | msgspec.UnsetType = msgspec.UNSET
+
+
+class LinkOut(msgspec.Struct, frozen=True, kw_only=True):
+    """A link that is shown once."""
+
+    link: str
+    expires_at: datetime
+
+    def __repr__(self) -> str:
+        return "LinkOut()"
+
+
+class InviteIn(Body, frozen=True, kw_only=True):
+    """A wish for an invite; with `email` only that address may use it."""
+
+    email: Email | None = None
+    role: UserRole = UserRole.MEMBER
+
+
+class InviteView(msgspec.Struct, frozen=True, kw_only=True):
+    """An invite; its link is not kept."""
+
+    id: str
+    email: str | None
+    role: UserRole
+    created_at: datetime
+    expires_at: datetime
+    used_at: datetime | None
+
+
+class InviteMade(InviteView, frozen=True, kw_only=True):
+    """A new invite with its link, which is shown once."""
+
+    link: str
+
+    def __repr__(self) -> str:
+        return "InviteMade()"
+
+
+class SignUpModeIn(Body, frozen=True, kw_only=True):
+    """Who may sign up from now on, and why."""
+
+    mode: SignUpMode
+    reason: Annotated[str, msgspec.Meta(max_length=1000)] = ""
+
+
+def administration(accounts: AccountService) -> Administration:
+    """The administrator's side of the accounts room."""
+    return Administration(accounts)
+
+
+class AdminAccountsController(Controller):
+    """People, invites and the sign-up policy."""
+
+    path = "/api/admin"
+    tags = ("admin",)
+    opt = {"rule": Rule.ADMIN}
+    dependencies = {"administration": Provide(administration, sync_to_thread=False)}
+
+    @get("/users")
+    async def users(
+        self,
+        db: Database,
+        administration: Administration,
+        q: Annotated[str, Parameter(max_length=200)] = "",
+        cursor: Annotated[str, Parameter(max_length=500)] | None = None,
+    ) -> Page[UserView]:
+        """People, newest first."""
+        async with db.read() as tx:
+            page = await administration.page(tx, q, cursor)
+        return Page([_user_view(user) for user in page.items], page.next_cursor)
+
+    @post("/users")
+    async def create_user(
+        self,
+        request: Request[Any, Any, Any],
+        data: UserIn,
+        db: Database,
+        administration: Administration,
+        principal: Principal,
+    ) -> UserMade:
+        """Make an account and a link to set its password."""
+        async with db.write() as tx:
+            user = await administration.create_user(tx, data.email, data.name, data.role)
+            link = await administration.make_reset_link(tx, user.id, principal.user_id)
+        base = link_base(request, administration.accounts.settings)
+        return UserMade(user=_user_view(user), reset_link=reset_url(base, link.secret))
+
+    @patch("/users/{user_id:str}")
+    async def change_user(
+        self, user_id: str, data: StandingIn, db: Database, administration: Administration
+    ) -> UserView:
+        """Promote, demote, disable or enable somebody."""
+        async with db.write() as tx:
+            user = await administration.change_standing(
+                tx,
+                user_id,
+                role=None if isinstance(data.role, msgspec.UnsetType) else data.role,
+                status=None if isinstance(data.status, msgspec.UnsetType) else data.status,
+            )
+        administration.accounts.identities.forget(user.id)
+        return _user_view(user)
+
+    @delete("/users/{user_id:str}")
+    async def delete_user(self, user_id: str, db: Database, administration: Administration) -> None:
+        """Erase somebody's account and everything it owns."""
+        async with db.write() as tx:
+            erased_id = await administration.delete_user(tx, user_id)
+        administration.accounts.identities.forget(erased_id)
+
+    @post("/users/{user_id:str}/reset-link")
+    async def make_reset_link(
+        self,
+        request: Request[Any, Any, Any],
+        user_id: str,
+        db: Database,
+        administration: Administration,
+        principal: Principal,
+    ) -> LinkOut:
+        """A link with which a person sets a new password; an earlier one stops working."""
+        async with db.write() as tx:
+            link = await administration.make_reset_link(tx, user_id, principal.user_id)
+        base = link_base(request, administration.accounts.settings)
+        return LinkOut(link=reset_url(base, link.secret), expires_at=link.expires_at)
+
+    @get("/invites")
+    async def invites(self, db: Database, administration: Administration) -> list[InviteView]:
+        """Every invite, newest first."""
+        async with db.read() as tx:
+            found = await administration.invites(tx)
+        return [_invite_view(invite) for invite in found]
+
+    @post("/invites")
+    async def create_invite(
+        self,
+        request: Request[Any, Any, Any],
+        data: InviteIn,
+        db: Database,
+        administration: Administration,
+        principal: Principal,
+    ) -> InviteMade:
+        """Make an invite; its link is shown once."""
+        async with db.write() as tx:
+            invite, link = await administration.create_invite(
+                tx, principal.user_id, data.email, data.role
+            )
+        base = link_base(request, administration.accounts.settings)
+        view = _invite_view(invite)
+        return InviteMade(**msgspec.structs.asdict(view), link=invite_url(base, link.secret))
+
+    @delete("/invites/{invite_id:str}")
+    async def withdraw_invite(
+        self, invite_id: str, db: Database, administration: Administration
+    ) -> None:
+        """Make an invite unusable."""
+        async with db.write() as tx:
+            await administration.withdraw_invite(tx, invite_id)
+
+    @get("/sign-up-mode")
+    async def sign_up_mode(self, db: Database, accounts: AccountService) -> SignUpPolicy:
+        """Who may sign up, since when and why."""
+        async with db.read() as tx:
+            return (await accounts.bootstrap(tx)).policy
+
+    @put("/sign-up-mode")
+    async def set_sign_up_mode(
+        self,
+        data: SignUpModeIn,
+        db: Database,
+        administration: Administration,
+        principal: Principal,
+    ) -> SignUpPolicy:
+        """Decide who may sign up from now on."""
+        async with db.write() as tx:
+            return await administration.set_sign_up_mode(
+                tx, principal.user_id, data.mode, data.reason
+            )
+
+
+def reset_url(base: str, secret: str) -> str:
+    """The page's address for a reset link; a fragment never reaches a server's log."""
+    return f"{base}/reset#token={secret}"
+
+
+def invite_url(base: str, secret: str) -> str:
+    """The page's address for an invite."""
+    return f"{base}/sign-up#invite={secret}"
+
+
+def _user_view(user: User) -> UserView:
+    return UserView(
+        id=user.id,
+        email=user.email,
+        name=user.name,
+        role=user.role,
+        status=user.status,
+        created_at=user.created_at,
+        last_seen_at=user.last_seen_at,
+    )
+
+
+def _invite_view(invite: Invite) -> InviteView:
+    return InviteView(
+        id=invite.id,
+        email=invite.email,
+        role=invite.role,
+        created_at=invite.created_at,
+        expires_at=invite.expires_at,
+        used_at=invite.used_at,
+    )
