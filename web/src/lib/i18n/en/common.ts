@@ -8,6 +8,8 @@ export const common = {
   retry: "Try again",
   copy: "Copy",
   copied: "Copied",
+  showPassword: "Show password",
+  hidePassword: "Hide password",
   loading: "Loading…",
   more: "More",
   back: "Back",
