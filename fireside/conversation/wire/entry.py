@@ -39,7 +39,7 @@ def read_entries(
     for number, entry in enumerate(entries, start=1):
         data = bytes(entry)
         if b"\\u0000" in data:
-            data = _storable(data)
+            data = storable(data)
         try:
             yield read(data)
         except msgspec.DecodeError as error:
@@ -51,14 +51,6 @@ def read_entries(
             yield ImportProblem(_title(data, number), "It is nested too deeply.")
         except FiresideError as error:
             yield ImportProblem(_title(data, number), error.message)
-
-
-def split(data: bytes) -> list[msgspec.Raw]:
-    """The elements of a JSON array, unread. Raises BrokenExport when it is cut off or malformed."""
-    try:
-        return msgspec.json.decode(data, type=list[msgspec.Raw])
-    except (msgspec.DecodeError, RecursionError):
-        return decode(_storable(data), list[msgspec.Raw])
 
 
 def decode(data: bytes, type: type[T]) -> T:
@@ -82,7 +74,7 @@ def _title(data: bytes, number: int) -> str:
         return f"Conversation {number}"
 
 
-def _storable(data: bytes) -> bytes:
+def storable(data: bytes) -> bytes:
     """The same JSON with a mark where no database stores what is there: NUL characters, and halves
     of characters, which browsers write when they cut a text in the middle of an emoji."""
     return _ESCAPE.sub(lambda match: match[0] if len(match[0]) in {2, 12} else rb"\ufffd", data)

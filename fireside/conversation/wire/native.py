@@ -71,7 +71,11 @@ def read(data: bytes, owner_id: UserId, new_id: NewId) -> Conversation:
 
     Raises msgspec.DecodeError when it is not one, BrokenExport when its tree is broken.
     """
-    found = _decode(data)
+    return renewed(_decode(data), owner_id, new_id, FORMAT)
+
+
+def renewed(found: Conversation, owner_id: UserId, new_id: NewId, source: str) -> Conversation:
+    """The same conversation as somebody else's own: new ids, not shared, nothing still running."""
     cuttings: dict[str, Cutting] = {
         id: Cutting(id, message.parent_id, _settled(message))
         for id, message in sorted(found.messages.items())
@@ -86,7 +90,7 @@ def read(data: bytes, owner_id: UserId, new_id: NewId) -> Conversation:
         messages=grafted.messages,
         head=head if head is not None else next(reversed(grafted.messages), None),
         shared=False,
-        provider_data={"source": FORMAT, "source_id": found.id, **found.provider_data},
+        provider_data={"source": source, "source_id": found.id, **found.provider_data},
     )
 
 

@@ -187,17 +187,18 @@ def _turns(message: Message) -> list[Turn]:
                 assert_never(part)
     turns = []
     if texts or thoughts or not (calls or results):
-        turns.append(Turn(speaker, _value(thoughts, "\n\n".join(texts)), weight))
+        turns.append(Turn(speaker, _value(speaker, thoughts, texts), weight))
     if calls:
         value = calls[0] if len(calls) == 1 else b"[" + b",".join(calls) + b"]"
         turns.append(Turn("function_call", value.decode(), weight))
     return turns + results
 
 
-def _value(thoughts: list[str], said: str) -> str:
-    """What an assistant thought and said in one text, which must read the same way back."""
+def _value(speaker: str, thoughts: list[str], texts: list[str]) -> str:
+    """What somebody thought and said in one text, which must read the same way back."""
+    said = "\n\n".join(texts)
     value = "".join(_THOUGHT + thought + _THOUGHT_END for thought in thoughts) + said
-    if _thinks(value) and _thought_and_said(value) != (*thoughts, said):
+    if speaker == "gpt" and _thinks(value) and _thought_and_said(value) != (*thoughts, said):
         raise InexpressiblePart(FORMAT, "text", "it would read as reasoning")
     return value
 
