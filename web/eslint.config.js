@@ -9,7 +9,7 @@ const zone = (files, forbidden, message) => ({
   },
 });
 
-const features = [
+const features = ["auth", "settings", "admin", "chat", "feedback", "sidebar", "shared"];
   "auth",
   "settings",
   "admin",

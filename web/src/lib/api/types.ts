@@ -170,6 +170,7 @@ export interface TurnStarted {
 export type FeedEvent =
   | { type: "conversation"; conversation: ConversationView }
   | { type: "turn"; turn: RunningTurn }
+  | { type: "title"; conversation_id: string; title: string }
   | { type: "turn_ended"; turn_id: string; conversation_id: string | null }
   | { type: "conversation_deleted"; id: string }
   | { type: "models" }
