@@ -341,6 +341,10 @@ class AccountService:
             await eraser.erase(tx, user_id)
         await self.users.delete(tx, user_id)
 
+    async def preferences(self, tx: ReadTransaction, user_id: UserId) -> Preferences:
+        """What a person has set for themselves. Raises NotFound."""
+        return (await self.users.user(tx, user_id)).preferences
+
     async def export(self, tx: ReadTransaction, user_id: UserId) -> AccountExport:
         """Everything held about a person, for the archive they download."""
         return AccountExport(
