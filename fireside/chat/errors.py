@@ -58,3 +58,14 @@ class NotAReply(UserError):
             hint="Name a reply of the assistant.",
             param="message_id",
         )
+
+
+class CannotContinue(UserError):
+    """The model cannot go on with a reply that was begun."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            "cannot_continue",
+            f"The model {model} cannot go on with a reply that was cut short.",
+            hint="Regenerate the reply, perhaps with another model.",
+        )

@@ -16,7 +16,6 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from fireside.chat.log import TurnLog
-from fireside.chat.ports import TurnMetrics
 from fireside.chat.repository import JournalEntry, TurnRepository
 from fireside.conversation.event import Failure, StreamEvent, encode_event
 from fireside.db.database import Database, Transaction
@@ -46,18 +45,22 @@ class Journal:
         database: Database,
         repository: TurnRepository,
         clock: Clock,
-        metrics: TurnMetrics,
         interval_s: float,
     ) -> None:
         self._database = database
         self._repository = repository
         self._clock = clock
-        self._metrics = metrics
         self._interval_s = interval_s
         self._dirty: dict[str, TurnLog] = {}
         self._closings: list[_Closing] = []
         self._work = anyio.Event()
         self._urgent = anyio.Event()
+
+    @property
+    def lag_s(self) -> float:
+        """Age of the oldest event that is not durable yet."""
+        since = [log.dirty_since_s for log in self._dirty.values() if log.dirty_since_s is not None]
+        return self._clock.monotonic_s() - min(since) if since else 0.0
 
     def note(self, log: TurnLog) -> None:
         """`log` has new events."""
@@ -143,9 +146,6 @@ class Journal:
         self._settle(logs, closings, taken)
 
     def _settle(self, logs: list[TurnLog], closings: list[_Closing], taken: dict[str, int]) -> None:
-        now_s = self._clock.monotonic_s()
-        oldest_s = min((log.dirty_since_s for log in logs if log.dirty_since_s), default=now_s)
-        self._metrics.journal_flushed(now_s - oldest_s, sum(taken.values()))
         for log in logs:
             log.num_journaled = taken[log.turn_id]
             log.dirty_since_s = None

@@ -15,9 +15,9 @@ import structlog
 from fireside.billing.domain import Feature, UsageEntry, UsageStatus
 from fireside.billing.service import Meter
 from fireside.chat import prompting
+from fireside.chat.errors import CannotContinue
 from fireside.chat.journal import Journal
 from fireside.chat.log import TurnLog
-from fireside.chat.ports import TurnMetrics
 from fireside.chat.settings import ChatSettings
 from fireside.chat.turn import Placement, total_usage
 from fireside.conversation.event import Failure, Finish, StreamEvent, TextDelta, UsageReport
@@ -25,7 +25,7 @@ from fireside.conversation.message import FinishReason, Message, MessageId, Stat
 from fireside.conversation.tree import AssistantSettings
 from fireside.db.database import Transaction
 from fireside.engine.catalog import ModelCatalog, Route
-from fireside.engine.ports import ChatPrompt, GenerationRequest, Sampling
+from fireside.engine.ports import Capability, ChatPrompt, GenerationRequest, Sampling
 from fireside.errors import BackendFailed, FiresideError, UserError
 from fireside.kit.clock import Clock
 
@@ -64,14 +64,12 @@ class ReplyRunner:
         catalog: ModelCatalog,
         journal: Journal,
         meter: Meter,
-        metrics: TurnMetrics,
         clock: Clock,
         settings: ChatSettings,
     ) -> None:
         self._catalog = catalog
         self._journal = journal
         self._meter = meter
-        self._metrics = metrics
         self._clock = clock
         self._settings = settings
 
@@ -106,6 +104,8 @@ class ReplyRunner:
 
     async def _generate(self, reply: _Reply) -> StreamEvent:
         reply.route = await self._route(reply.job)
+        if reply.log.message().parts and Capability.CONTINUE not in reply.route.model.capabilities:
+            raise CannotContinue(reply.route.public_name)
         budget = _budget(reply.route, self._settings.max_reply_tokens)
         for attempt in range(CONTEXT_RETRIES):
             try:
@@ -120,7 +120,6 @@ class ReplyRunner:
         request = reply.request(route, budget, self._settings)
         log, journal = reply.log, self._journal
         placement = Placement(log.message().parts)
-        self._metrics.turn_started(route.public_name)
         async with aclosing(route.engine.generate(request)) as events:  # type: ignore[type-var]
             async for event in events:
                 placed = placement.place(event)
@@ -163,10 +162,6 @@ class ReplyRunner:
 
     def _record(self, reply: _Reply, route: Route, message: Message) -> None:
         usage = message.usage or Usage(completion_tokens=reply.num_tokens)
-        if reply.ttft_s is not None:
-            self._metrics.first_token(route.public_name, reply.ttft_s)
-        self._metrics.tokens(route.public_name, usage.prompt_tokens, usage.completion_tokens)
-        self._metrics.turn_ended(route.public_name, message.status)
         self._meter.record(
             UsageEntry(
                 user_id=reply.log.owner_id,

@@ -149,7 +149,7 @@ class TurnService:
         turn = await self._stored(owner_id, turn_id)
         return follow_stored(self.database, self.turns, self.history, turn, after)
 
-    async def running(
+    def running(
         self, owner_id: UserId, conversation_id: ConversationId
     ) -> dict[MessageId, tuple[RunningTurn, Message]]:
         """Replies of a conversation that are being written, as they stand."""

@@ -9,6 +9,8 @@ import msgspec
 from fireside.conversation.message import Message
 
 Uuid = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+MAX_EVENT_NUMBER = 2**53 - 1
+
 ModelName = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 
