@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Controller, Request, delete, get, patch, post, put
-from litestar.di import Provide
-from litestar.params import Parameter
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from fireside.accounts.access import Rule
 from fireside.accounts.administration import Administration
@@ -16,17 +16,14 @@ from fireside.accounts.domain import (
     MAX_EMAIL_CHARS,
     MAX_NAME_CHARS,
     Invite,
-    Principal,
     SignUpMode,
     SignUpPolicy,
     User,
     UserRole,
     UserStatus,
 )
-from fireside.accounts.http import Body, link_base
-from fireside.accounts.service import AccountService
+from fireside.accounts.http import Accounts, Body, Caller, Db, link_base
 from fireside.conversation.message import UserId
-from fireside.db.database import Database
 from fireside.kit.pagination import Page
 
 Email = Annotated[str, msgspec.Meta(max_length=MAX_EMAIL_CHARS)]
@@ -113,9 +110,12 @@ class SignUpModeIn(Body, frozen=True, kw_only=True):
     reason: Annotated[str, msgspec.Meta(max_length=1000)] = ""
 
 
-def administration(accounts: AccountService) -> Administration:
+def administration(accounts: Accounts) -> Administration:
     """The administrator's side of the accounts room."""
     return Administration(accounts)
+
+
+Administrators = NamedDependency[Administration]
 
 
 class AdminAccountsController(Controller):
@@ -129,10 +129,10 @@ class AdminAccountsController(Controller):
     @get("/users")
     async def users(
         self,
-        db: Database,
-        administration: Administration,
-        q: Annotated[str, Parameter(max_length=200)] = "",
-        cursor: Annotated[str, Parameter(max_length=500)] | None = None,
+        db: Db,
+        administration: Administrators,
+        q: Annotated[str, QueryParameter(max_length=200)] = "",
+        cursor: Annotated[str | None, QueryParameter(max_length=500)] = None,
     ) -> Page[UserView]:
         """People, newest first."""
         async with db.read() as tx:
@@ -143,10 +143,10 @@ class AdminAccountsController(Controller):
     async def create_user(
         self,
         request: Request[Any, Any, Any],
-        data: UserIn,
-        db: Database,
-        administration: Administration,
-        principal: Principal,
+        data: JSONBody[UserIn],
+        db: Db,
+        administration: Administrators,
+        principal: Caller,
     ) -> UserMade:
         """Make an account and a link to set its password."""
         async with db.write() as tx:
@@ -157,7 +157,11 @@ class AdminAccountsController(Controller):
 
     @patch("/users/{user_id:str}")
     async def change_user(
-        self, user_id: str, data: StandingIn, db: Database, administration: Administration
+        self,
+        user_id: FromPath[str],
+        data: JSONBody[StandingIn],
+        db: Db,
+        administration: Administrators,
     ) -> UserView:
         """Promote, demote, disable or enable somebody."""
         async with db.write() as tx:
@@ -171,7 +175,9 @@ class AdminAccountsController(Controller):
         return _user_view(user)
 
     @delete("/users/{user_id:str}")
-    async def delete_user(self, user_id: str, db: Database, administration: Administration) -> None:
+    async def delete_user(
+        self, user_id: FromPath[str], db: Db, administration: Administrators
+    ) -> None:
         """Erase somebody's account and everything it owns."""
         async with db.write() as tx:
             erased_id = await administration.delete_user(tx, user_id)
@@ -181,10 +187,10 @@ class AdminAccountsController(Controller):
     async def make_reset_link(
         self,
         request: Request[Any, Any, Any],
-        user_id: str,
-        db: Database,
-        administration: Administration,
-        principal: Principal,
+        user_id: FromPath[str],
+        db: Db,
+        administration: Administrators,
+        principal: Caller,
     ) -> LinkOut:
         """A link with which a person sets a new password; an earlier one stops working."""
         async with db.write() as tx:
@@ -193,7 +199,7 @@ class AdminAccountsController(Controller):
         return LinkOut(link=reset_url(base, link.secret), expires_at=link.expires_at)
 
     @get("/invites")
-    async def invites(self, db: Database, administration: Administration) -> list[InviteView]:
+    async def invites(self, db: Db, administration: Administrators) -> list[InviteView]:
         """Every invite, newest first."""
         async with db.read() as tx:
             found = await administration.invites(tx)
@@ -203,10 +209,10 @@ class AdminAccountsController(Controller):
     async def create_invite(
         self,
         request: Request[Any, Any, Any],
-        data: InviteIn,
-        db: Database,
-        administration: Administration,
-        principal: Principal,
+        data: JSONBody[InviteIn],
+        db: Db,
+        administration: Administrators,
+        principal: Caller,
     ) -> InviteMade:
         """Make an invite; its link is shown once."""
         async with db.write() as tx:
@@ -219,14 +225,14 @@ class AdminAccountsController(Controller):
 
     @delete("/invites/{invite_id:str}")
     async def withdraw_invite(
-        self, invite_id: str, db: Database, administration: Administration
+        self, invite_id: FromPath[str], db: Db, administration: Administrators
     ) -> None:
         """Make an invite unusable."""
         async with db.write() as tx:
             await administration.withdraw_invite(tx, invite_id)
 
     @get("/sign-up-mode")
-    async def sign_up_mode(self, db: Database, accounts: AccountService) -> SignUpPolicy:
+    async def sign_up_mode(self, db: Db, accounts: Accounts) -> SignUpPolicy:
         """Who may sign up, since when and why."""
         async with db.read() as tx:
             return (await accounts.bootstrap(tx)).policy
@@ -234,10 +240,10 @@ class AdminAccountsController(Controller):
     @put("/sign-up-mode")
     async def set_sign_up_mode(
         self,
-        data: SignUpModeIn,
-        db: Database,
-        administration: Administration,
-        principal: Principal,
+        data: JSONBody[SignUpModeIn],
+        db: Db,
+        administration: Administrators,
+        principal: Caller,
     ) -> SignUpPolicy:
         """Decide who may sign up from now on."""
         async with db.write() as tx:

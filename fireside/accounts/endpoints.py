@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Controller, Request, Response, delete, get, patch, post
+from litestar.params import FromPath, JSONBody
 
 from fireside import __version__
 from fireside.accounts.access import Rule, optional_principal
@@ -19,16 +20,22 @@ from fireside.accounts.domain import (
     CustomInstructions,
     LoginSession,
     Preferences,
-    Principal,
     Scope,
     SignUpMode,
     User,
     UserRole,
 )
-from fireside.accounts.http import Body, cleared_cookies, device_of, session_cookie
-from fireside.accounts.service import AccountService, SignUp
+from fireside.accounts.http import (
+    Accounts,
+    Body,
+    Caller,
+    Db,
+    cleared_cookies,
+    device_of,
+    session_cookie,
+)
+from fireside.accounts.service import SignUp
 from fireside.conversation.message import UserId
-from fireside.db.database import Database
 
 Email = Annotated[str, msgspec.Meta(max_length=MAX_EMAIL_CHARS)]
 Name = Annotated[str, msgspec.Meta(max_length=MAX_NAME_CHARS)]
@@ -157,7 +164,7 @@ class AuthController(Controller):
 
     @get("/bootstrap", opt={"rule": Rule.PUBLIC})
     async def bootstrap(
-        self, request: Request[Any, Any, Any], db: Database, accounts: AccountService
+        self, request: Request[Any, Any, Any], db: Db, accounts: Accounts
     ) -> BootstrapOut:
         """What the page needs to draw its first screen."""
         caller = optional_principal(request)
@@ -176,9 +183,9 @@ class AuthController(Controller):
     async def sign_up(
         self,
         request: Request[Any, Any, Any],
-        data: SignUpIn,
-        db: Database,
-        accounts: AccountService,
+        data: JSONBody[SignUpIn],
+        db: Db,
+        accounts: Accounts,
     ) -> Response[Me]:
         """Make an account and sign in; the first one becomes administrator."""
         async with db.read() as tx:
@@ -199,9 +206,9 @@ class AuthController(Controller):
     async def sign_in(
         self,
         request: Request[Any, Any, Any],
-        data: SignInIn,
-        db: Database,
-        accounts: AccountService,
+        data: JSONBody[SignInIn],
+        db: Db,
+        accounts: Accounts,
     ) -> Response[Me]:
         """Sign in with a password."""
         device = device_of(request)
@@ -217,7 +224,7 @@ class AuthController(Controller):
 
     @post("/auth/sign-out", opt={"rule": Rule.PUBLIC}, status_code=204)
     async def sign_out(
-        self, request: Request[Any, Any, Any], db: Database, accounts: AccountService
+        self, request: Request[Any, Any, Any], db: Db, accounts: Accounts
     ) -> Response[None]:
         """End this login session; who is not signed in just loses the cookie."""
         caller = optional_principal(request)
@@ -228,7 +235,7 @@ class AuthController(Controller):
         return Response(None, cookies=cleared_cookies())
 
     @post("/auth/reset", opt={"rule": Rule.PUBLIC}, status_code=204)
-    async def reset(self, data: ResetIn, db: Database, accounts: AccountService) -> None:
+    async def reset(self, data: JSONBody[ResetIn], db: Db, accounts: Accounts) -> None:
         """Set a new password by an administrator's link; works once."""
         async with db.read() as tx:
             await accounts.check_reset_link(tx, data.token)
@@ -246,14 +253,14 @@ class MeController(Controller):
     opt = {"rule": Rule.SIGNED_IN}
 
     @get()
-    async def me(self, db: Database, accounts: AccountService, principal: Principal) -> Me:
+    async def me(self, db: Db, accounts: Accounts, principal: Caller) -> Me:
         """The signed-in person."""
         async with db.read() as tx:
             return _me(await accounts.users.user(tx, principal.user_id))
 
     @patch()
     async def change(
-        self, data: ProfileIn, db: Database, accounts: AccountService, principal: Principal
+        self, data: JSONBody[ProfileIn], db: Db, accounts: Accounts, principal: Caller
     ) -> Me:
         """Change the name or the preferences."""
         async with db.write() as tx:
@@ -271,10 +278,10 @@ class MeController(Controller):
     async def change_password(
         self,
         request: Request[Any, Any, Any],
-        data: PasswordIn,
-        db: Database,
-        accounts: AccountService,
-        principal: Principal,
+        data: JSONBody[PasswordIn],
+        db: Db,
+        accounts: Accounts,
+        principal: Caller,
     ) -> None:
         """Change the password; every other login session ends."""
         async with db.read() as tx:
@@ -290,10 +297,10 @@ class MeController(Controller):
     async def erase(
         self,
         request: Request[Any, Any, Any],
-        data: DeletionIn,
-        db: Database,
-        accounts: AccountService,
-        principal: Principal,
+        data: JSONBody[DeletionIn],
+        db: Db,
+        accounts: Accounts,
+        principal: Caller,
     ) -> Response[None]:
         """Erase the account and everything it owns. There is no way back."""
         async with db.read() as tx:
@@ -307,18 +314,14 @@ class MeController(Controller):
         return Response(None, cookies=cleared_cookies())
 
     @get("/sessions")
-    async def sessions(
-        self, db: Database, accounts: AccountService, principal: Principal
-    ) -> list[SessionView]:
+    async def sessions(self, db: Db, accounts: Accounts, principal: Caller) -> list[SessionView]:
         """Where one is signed in, last used first."""
         async with db.read() as tx:
             found = await accounts.credentials.sessions(tx, principal.user_id, accounts.clock.now())
         return [_session_view(session, principal.session_id) for session in found]
 
     @delete("/sessions")
-    async def end_other_sessions(
-        self, db: Database, accounts: AccountService, principal: Principal
-    ) -> None:
+    async def end_other_sessions(self, db: Db, accounts: Accounts, principal: Caller) -> None:
         """Sign out everywhere else."""
         async with db.write() as tx:
             await accounts.credentials.delete_sessions(
@@ -328,7 +331,7 @@ class MeController(Controller):
 
     @delete("/sessions/{session_id:str}")
     async def end_session(
-        self, session_id: str, db: Database, accounts: AccountService, principal: Principal
+        self, session_id: FromPath[str], db: Db, accounts: Accounts, principal: Caller
     ) -> None:
         """Sign out one browser."""
         async with db.write() as tx:
@@ -336,9 +339,7 @@ class MeController(Controller):
         accounts.identities.forget(principal.user_id)
 
     @get("/keys")
-    async def keys(
-        self, db: Database, accounts: AccountService, principal: Principal
-    ) -> list[KeyView]:
+    async def keys(self, db: Db, accounts: Accounts, principal: Caller) -> list[KeyView]:
         """One's API keys, newest first."""
         async with db.read() as tx:
             found = await accounts.credentials.keys(tx, principal.user_id)
@@ -346,7 +347,7 @@ class MeController(Controller):
 
     @post("/keys")
     async def create_key(
-        self, data: KeyIn, db: Database, accounts: AccountService, principal: Principal
+        self, data: JSONBody[KeyIn], db: Db, accounts: Accounts, principal: Caller
     ) -> KeyMade:
         """Make an API key; the answer is the only time it is shown."""
         scopes = None if data.scopes is None else frozenset(data.scopes)
@@ -357,7 +358,7 @@ class MeController(Controller):
 
     @delete("/keys/{key_id:str}")
     async def revoke_key(
-        self, key_id: str, db: Database, accounts: AccountService, principal: Principal
+        self, key_id: FromPath[str], db: Db, accounts: Accounts, principal: Caller
     ) -> None:
         """Revoke an API key; it stops working at once."""
         async with db.write() as tx:

@@ -8,12 +8,19 @@ from urllib.parse import urlsplit
 import msgspec
 from litestar import Request
 from litestar.datastructures import Cookie
+from litestar.di import NamedDependency
 
 from fireside.accounts.access import SECURE_SESSION_COOKIE, SESSION_COOKIE
-from fireside.accounts.domain import Device
+from fireside.accounts.domain import Device, Principal
+from fireside.accounts.service import AccountService
 from fireside.accounts.settings import AccountsSettings
+from fireside.db.database import Database
 
 COOKIE_MAX_AGE_S = 400 * 86_400  # browsers keep none longer; the server decides when it is over
+
+Db = NamedDependency[Database]
+Accounts = NamedDependency[AccountService]
+Caller = NamedDependency[Principal]
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

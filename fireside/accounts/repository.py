@@ -178,21 +178,28 @@ class UserRepository:
 
     async def sign_up_policy(self, tx: ReadTransaction) -> SignUpPolicy:
         """The policy in force."""
+        newest = await self.sign_up_policies(tx, limit=1)
+        return newest[0] if newest else SignUpPolicy()
+
+    async def sign_up_policies(
+        self, tx: ReadTransaction, *, limit: int = 100
+    ) -> list[SignUpPolicy]:
+        """The latest versions, newest first."""
         statement = (
             select(PolicyRow.value, PolicyRow.reason, PolicyRow.author_id, PolicyRow.created_at)
             .where(PolicyRow.name == SIGN_UP_MODE)
             .order_by(PolicyRow.id.desc())
-            .limit(1)
+            .limit(limit)
         )
-        row = (await tx.execute(statement)).first()
-        if row is None:
-            return SignUpPolicy()
-        return SignUpPolicy(
-            mode=SignUpMode(row.value),
-            reason=row.reason,
-            author_id=UserId(row.author_id) if row.author_id else None,
-            at=row.created_at,
-        )
+        return [
+            SignUpPolicy(
+                mode=SignUpMode(row.value),
+                reason=row.reason,
+                author_id=UserId(row.author_id) if row.author_id else None,
+                at=row.created_at,
+            )
+            for row in await tx.execute(statement)
+        ]
 
     async def insert_sign_up_policy(
         self, tx: Transaction, policy_id: str, policy: SignUpPolicy
