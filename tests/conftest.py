@@ -7,7 +7,7 @@ copied from one that was migrated to head once in the run.
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import count
@@ -16,14 +16,18 @@ from pathlib import Path
 import anyio
 import asyncpg
 import pytest
+from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from fireside.accounts.tables import UserRow
+from fireside.conversation.message import UserId
 from fireside.db.base import metadata
 from fireside.db.database import Database, connect
 from fireside.db.local_postgres import LocalPostgres
 from fireside.db.migrate import upgrade
 from fireside.db.settings import DatabaseSettings
 from fireside.kit.clock import FakeClock
+from fireside.kit.ids import new_id
 
 _numbers = count()
 
@@ -99,6 +103,33 @@ async def sqlite_database(sqlite_url: str) -> AsyncIterator[Database]:
     opened = connect(sqlite_url, DatabaseSettings(sqlite_synchronous="NORMAL"))
     yield opened
     await opened.aclose()
+
+
+NewUser = Callable[[Database], Awaitable[UserId]]
+
+
+@pytest.fixture
+def new_user(clock: FakeClock) -> NewUser:
+    """Adds a person to a database and returns their id."""
+
+    async def add(database: Database) -> UserId:
+        id = new_id()
+        async with database.write() as tx:
+            await tx.execute(
+                insert(UserRow).values(
+                    id=id,
+                    email=f"{id}@example.org",
+                    name="Somebody",
+                    role="member",
+                    status="active",
+                    preferences=b"{}",
+                    created_at=clock.now(),
+                    updated_at=clock.now(),
+                )
+            )
+        return UserId(id)
+
+    return add
 
 
 async def _command(server: LocalPostgres, statement: str) -> None:
