@@ -32,6 +32,7 @@ import msgspec
 import structlog
 from litestar import MediaType, Request, Response
 from litestar.exceptions import HTTPException, SerializationException, ValidationException
+from litestar.types import Scope
 
 from fireside.errors import (
     BackendFailed,
@@ -181,7 +182,7 @@ def exception_handlers(clock: Clock) -> dict[type[Exception], Callable[..., Resp
 
     def handle(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
         reply = explain(error, clock.now())
-        log_failure(error, reply, request.scope.get("path_template", ""))
+        log_failure(error, reply, request.scope)
         if reply.error.code in _CODES_BY_STATUS.values():
             reply = _name_the_route(reply, request.method, request.url.path)
         return Response(
@@ -194,14 +195,15 @@ def exception_handlers(clock: Clock) -> dict[type[Exception], Callable[..., Resp
     return {Exception: handle}
 
 
-def log_failure(error: Exception, reply: ErrorReply, route: str) -> None:
+def log_failure(error: Exception, reply: ErrorReply, scope: Scope) -> None:
     """Note a 5xx: where it was raised, never its words, which may quote a person."""
     if reply.status < 500:
         return
     frames = traceback.extract_tb(error.__traceback__)
     log.error(
         "request_failed",
-        route=route,
+        request_id=scope["state"].get("request_id"),
+        route=scope.get("path_template", ""),
         status=reply.status,
         code=reply.error.code,
         error=type(error).__qualname__,

@@ -7,6 +7,7 @@ are kept and written when it is back, and what had to be dropped is counted in `
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Sequence
 
 import anyio
 import structlog
@@ -24,7 +25,11 @@ SHUTDOWN_FLUSH_S = 5.0
 
 
 class Meter:
-    """Buffers entries and writes them in groups. Run `run` in a task group of the application."""
+    """Buffers entries and writes them in groups. Run `run` in a task group of the application.
+
+    Each of `listeners` is told of every entry as it is recorded: figures for the operator come
+    from the same numbers that are billed.
+    """
 
     def __init__(
         self,
@@ -32,11 +37,13 @@ class Meter:
         repository: UsageRepository,
         settings: BillingSettings,
         new_id: NewId,
+        listeners: Sequence[Callable[[UsageEntry], None]] = (),
     ) -> None:
         self._db = db
         self._repository = repository
         self._settings = settings
         self._new_id = new_id
+        self._listeners = tuple(listeners)
         self._pending: deque[UsageEntry] = deque()
         self._batch: list[tuple[str, UsageEntry]] = []  # being written; keeps its ids on a retry
         self._wake = anyio.Event()
@@ -54,6 +61,8 @@ class Meter:
                 self.num_dropped += 1
             if not self._away:
                 self._wake.set()
+        for listener in self._listeners:
+            listener(entry)
 
     @property
     def num_waiting(self) -> int:

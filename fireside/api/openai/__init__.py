@@ -1,0 +1,1 @@
+"""The developer's API: the OpenAI surface, `/v1/*`."""

@@ -1,0 +1,247 @@
+"""Running the generations of one request: watched for a hang-up, metered, relayed.
+
+This is the hot path of the API. Nothing here touches the database: the caller was identified from
+memory and the meter writes in groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import aclosing
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, cast
+
+import anyio
+from litestar.types import Receive, Scope, Send
+
+from fireside.accounts.domain import Principal
+from fireside.api.errors import explain, log_failure
+from fireside.api.metrics import Metrics
+from fireside.api.openai.body import ClientGone
+from fireside.api.openai.tally import Tally
+from fireside.api.openai.whole import Collected
+from fireside.api.settings import ApiSettings
+from fireside.billing.domain import Feature, UsageStatus
+from fireside.billing.service import Meter
+from fireside.conversation.event import StreamEvent
+from fireside.conversation.message import Usage
+from fireside.engine.catalog import ModelCatalog, Route
+from fireside.engine.ports import GenerationRequest
+from fireside.kit.clock import Clock
+from fireside.kit.ids import NewId
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """What the routes of the developer's API work with (the dependency `gateway`)."""
+
+    settings: ApiSettings
+    catalog: ModelCatalog
+    meter: Meter
+    metrics: Metrics
+    clock: Clock
+    new_id: NewId
+
+
+class ChoiceFrames(Protocol):
+    """Turns the events of one generation into stream frames."""
+
+    def begin(self) -> bytes:
+        """What comes before all else."""
+        ...
+
+    def feed(self, event: StreamEvent) -> bytes:
+        """The frame for an event, or nothing."""
+        ...
+
+    def finish(self) -> bytes:
+        """The last frame of this choice."""
+        ...
+
+
+class Frames(Protocol):
+    """The frames of one streamed response."""
+
+    def choice(self, index: int) -> ChoiceFrames:
+        """Those of choice `index`."""
+        ...
+
+    def end(self, usage: Usage) -> bytes:
+        """What follows the last choice."""
+        ...
+
+
+class Generation:
+    """The generations of one request, `per_prompt` for each prompt, as one unit of work."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        route: Route,
+        requests: list[GenerationRequest],
+        per_prompt: int,
+        caller: Principal,
+        feature: Feature,
+    ) -> None:
+        self._gateway = gateway
+        self._route = route
+        self._requests = requests
+        self._caller = caller
+        self._feature = feature
+        self._tally = Tally(gateway.clock, requests, per_prompt)
+
+    @property
+    def usage(self) -> Usage:
+        """What was used so far."""
+        return self._tally.usage()
+
+    async def collect(self, receive: Receive) -> list[Collected]:
+        """Run to the end. Raises ClientGone when nobody waits for the answer any more."""
+        collected = [Collected() for _ in self._requests]
+
+        async def run(number: int) -> None:
+            feed, see = collected[number].feed, self._tally.see
+            async with aclosing(self._events(number)) as events:
+                async for event in events:
+                    see(number, event)
+                    feed(event)
+
+        await self._run_all(receive, run)
+        return collected
+
+    async def relay(self, scope: Scope, receive: Receive, send: Send, frames: Frames) -> None:
+        """Stream to the client. Errors before the first frame are raised, later ones are sent."""
+        response = _EventStream(send)
+
+        async def run(number: int) -> None:
+            choice = frames.choice(number)
+            feed, see = choice.feed, self._tally.see
+            waiting = choice.begin()
+            async with aclosing(self._events(number)) as events:
+                async for event in events:
+                    see(number, event)
+                    if frame := feed(event):
+                        await response.write(waiting + frame if waiting else frame)
+                        waiting = b""
+            last = waiting + choice.finish()
+            if len(self._requests) == 1:
+                self._tally.end()
+                await response.write(last + frames.end(self.usage), more=False)
+            else:
+                await response.write(last)
+
+        try:
+            await self._run_all(receive, run)
+            if len(self._requests) > 1:
+                await response.write(frames.end(self.usage), more=False)
+        except ClientGone:
+            return
+        except Exception as error:  # the request's boundary once its answer has begun
+            if not response.begun:
+                raise
+            reply = explain(error, self._gateway.clock.now())
+            log_failure(error, reply, scope)
+            await response.write(b"data: " + reply.encode() + b"\n\n", more=False)
+
+    def _events(self, number: int) -> AsyncGenerator[StreamEvent, None]:
+        events = self._route.engine.generate(self._requests[number])
+        return cast(AsyncGenerator[StreamEvent, None], events)  # the port says so in words
+
+    async def _run_all(self, receive: Receive, run: _Run) -> None:
+        """Run all generations and meter them. Raises ClientGone when the client hangs up."""
+        gateway = self._gateway
+        status = UsageStatus.ABORTED
+        gateway.metrics.num_running += 1
+        try:
+            async with _HangUp(receive) as hang_up:
+                await self._side_by_side(run)
+                status = UsageStatus.COMPLETE
+        except Exception:
+            status = UsageStatus.FAILED
+            raise
+        finally:
+            gateway.metrics.num_running -= 1
+            self._tally.end()
+            if self._tally.anything_used:
+                entry = self._tally.entry(self._caller, self._route, self._feature, status)
+                gateway.meter.record(entry)
+        if hang_up.gone:
+            raise ClientGone
+
+    async def _side_by_side(self, run: _Run) -> None:
+        if len(self._requests) == 1:
+            await run(0)
+            return
+        async with anyio.create_task_group() as group:
+            for number in range(len(self._requests)):
+                group.start_soon(run, number)
+
+
+_Run = Callable[[int], Coroutine[object, object, None]]
+
+
+class _EventStream:
+    """A response of server-sent events, begun by its first frame."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.begun = False
+
+    async def write(self, frame: bytes, *, more: bool = True) -> None:
+        """Send a frame; the last one with `more=False`."""
+        if not self.begun:
+            self.begun = True
+            await self._send({
+                "type": "http.response.start",
+                "status": 200,
+                "headers": _STREAM_HEADERS,
+            })
+        await self._send({"type": "http.response.body", "body": frame, "more_body": more})
+
+
+_STREAM_HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),  # nginx would hold tokens back
+]
+
+
+class _HangUp:
+    """Cancels its block when the client goes away, and then `gone` is True."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._group = anyio.create_task_group()
+        self.gone = False
+
+    async def __aenter__(self) -> _HangUp:
+        await self._group.__aenter__()
+        self._group.start_soon(self._watch)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        self._group.cancel_scope.cancel()
+        try:
+            return bool(await self._group.__aexit__(kind, error, traceback))
+        except BaseExceptionGroup as group:
+            first = _innermost(group)
+            raise first from first.__cause__
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
+        self._group.cancel_scope.cancel()
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """The first error of nested groups: one request has one answer."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
