@@ -3,8 +3,8 @@
     python -m bench.gateway.mock_engine --port 9100 --mode paced --compression 5
 
 Besides /v1/models and /v1/chat/completions it has /mock/stats, /mock/records (when each request
-came, got its first token and ended or was given up; CLOCK_MONOTONIC seconds), /mock/reset and
-/mock/fault (`{"kind": "die", "at_token": 5, "times": 1, "match": ""}`).
+came, got its first token and ended or was given up; CLOCK_MONOTONIC seconds), /mock/reset,
+/mock/mode (a `Mode`) and /mock/fault (`{"kind": "die", "at_token": 5, "times": 1, "match": ""}`).
 """
 
 from __future__ import annotations
@@ -27,17 +27,36 @@ from bench.gateway.reply import ChatRequest, Fault, Record, Reply
 MAX_RECORDS = 200_000
 
 
+class Mode(msgspec.Struct):
+    """How fast the engine is, at once or by the cost model, and when it has said all."""
+
+    mode: str = "instant"
+    reply_tokens: int = 1000
+    slots: int = 32
+    replicas: int = 1
+    compression: float = 1.0
+
+
 class Mock:
     """What all connections share."""
 
-    def __init__(self, args: argparse.Namespace, cost: CostModel) -> None:
-        loop = asyncio.get_running_loop()
+    def __init__(self, args: argparse.Namespace, mode: Mode) -> None:
         self.args = args
-        self.instant = cost is INSTANT
-        self.replicas = [Replica(loop, cost, args.seed) for _ in range(args.replicas)]
+        self.set_mode(mode)
         self.faults: list[Fault] = []
         self.records: deque[Record] = deque(maxlen=MAX_RECORDS)
         self.num_requests = self.num_aborted = 0
+
+    def set_mode(self, mode: Mode) -> None:
+        """Change the speed; what is under way ends at the old one."""
+        loop = asyncio.get_running_loop()
+        self.reply_tokens = mode.reply_tokens
+        self.instant = mode.mode == "instant"
+        cost = CostModel(slots=mode.slots, compression=mode.compression)
+        self.replicas = [
+            Replica(loop, INSTANT if self.instant else cost, self.args.seed)
+            for _ in range(mode.replicas)
+        ]
 
     def replica(self) -> Replica:
         """The least loaded one."""
@@ -162,7 +181,7 @@ class Connection(asyncio.Protocol):
             case b"GET /v1/models" | b"GET /models":
                 self.reply_json(
                     b'{"object":"list","data":[{"id":"mock","object":"model","created":1767225600,'
-                    b'"owned_by":"bench","max_model_len":%d}]}' % mock.args.context_tokens
+                    b'"owned_by":"vllm","max_model_len":%d}]}' % mock.args.context_tokens
                 )
             case b"GET /mock/stats":
                 self.reply_json(msgspec.json.encode(mock.stats()))
@@ -170,6 +189,9 @@ class Connection(asyncio.Protocol):
                 self.reply_json(msgspec.json.encode(list(mock.records)))
             case b"POST /mock/reset":
                 mock.reset()
+                self.reply_json(b"{}")
+            case b"POST /mock/mode":
+                mock.set_mode(msgspec.json.decode(body, type=Mode))
                 self.reply_json(b"{}")
             case b"POST /mock/fault":
                 mock.faults.append(msgspec.json.decode(body, type=Fault))
@@ -188,10 +210,11 @@ class Connection(asyncio.Protocol):
         mock = self.mock
         mock.num_requests += 1
         fault = mock.take_fault(request.last_user_text()) if mock.faults else None
-        wanted = request.max_completion_tokens or request.max_tokens or mock.args.reply_tokens
-        reply = self._reply = Reply(self, request, fault, min(wanted, mock.args.max_reply_tokens))
+        reply = self._reply = Reply(self, request, fault, mock.reply_tokens)
         mock.records.append(reply.record)
-        if mock.instant and not request.stream and reply.fault is None:
+        if reply.index >= reply.limit:
+            reply.on_end()
+        elif mock.instant and not request.stream and reply.fault is None:
             reply.run_at_once(mock.args.seed)
         else:
             mock.replica().submit(reply)
@@ -213,10 +236,8 @@ def _content_length(head: bytes) -> int:
 
 async def serve(args: argparse.Namespace) -> None:
     """Run until the process is told to stop, or `--lifetime-s` is over."""
-    cost = INSTANT
-    if args.mode == "paced":
-        cost = CostModel(slots=args.slots, compression=args.compression)
-    mock = Mock(args, cost)
+    mode = Mode(args.mode, args.reply_tokens, args.slots, args.replicas, args.compression)
+    mock = Mock(args, mode)
     server = await asyncio.get_running_loop().create_server(
         lambda: Connection(mock), "127.0.0.1", args.port, backlog=2048
     )
@@ -234,8 +255,7 @@ def main() -> None:
     parser.add_argument("--slots", type=int, default=32, help="sequences at a time, per replica")
     parser.add_argument("--replicas", type=int, default=1, help="simulated servers behind one port")
     parser.add_argument("--compression", type=float, default=1.0, help="how much faster time runs")
-    parser.add_argument("--reply-tokens", type=int, default=100, help="where none are asked for")
-    parser.add_argument("--max-reply-tokens", type=int, default=100_000)
+    parser.add_argument("--reply-tokens", type=int, default=1000, help="when it has said all")
     parser.add_argument("--context-tokens", type=int, default=131_072)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cpu", type=int, default=None, help="the one core to run on")

@@ -12,11 +12,11 @@ from bench.gateway.words import token_at
 class Sequence:
     """One generation. Its owner overrides `on_token` and `on_end`."""
 
-    def __init__(self, prompt: int, num_prompt_tokens: int, limit: int, start: int = 0) -> None:
+    def __init__(self, prompt: int, num_prompt_tokens: int, begin: int, limit: int) -> None:
         self.prompt = prompt
         self.prefill_left = num_prompt_tokens
-        self.index = start
-        self.limit = start + limit
+        self.index = begin
+        self.limit = limit
         self.paused = False  # the reader is slower than the engine
         self.cancelled = False
         self.stalled = False

@@ -50,6 +50,10 @@ class ChatRequest(msgspec.Struct):
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
 
+    def wanted(self) -> int | None:
+        """How many tokens at most."""
+        return self.max_completion_tokens or self.max_tokens
+
     def last_user_text(self) -> str:
         """What the reply is a function of."""
         return next((x.text() for x in reversed(self.messages) if x.role == "user"), "")
@@ -107,20 +111,22 @@ class Owner(Protocol):
 class Reply(Sequence):
     """One chat completion being written to its connection."""
 
-    def __init__(self, owner: Owner, request: ChatRequest, fault: Fault | None, cap: int) -> None:
+    def __init__(
+        self, owner: Owner, request: ChatRequest, fault: Fault | None, reply_tokens: int
+    ) -> None:
         last = request.messages[-1] if request.messages else None
         begun = last.text() if last is not None and last.role == "assistant" else ""
         num_chars = sum(len(x.text()) for x in request.messages)
+        begin = len(begun.split())  # a reply that was begun goes on where it stopped
+        limit = min(begin + (request.wanted() or reply_tokens), reply_tokens)
         super().__init__(
-            prompt_hash(request.last_user_text()),
-            max(1, num_chars // 4),
-            cap,
-            start=len(begun.split()),  # a reply that was begun goes on where it stopped
+            prompt_hash(request.last_user_text()), max(1, num_chars // 4), begin, limit
         )
         self.owner = owner
         self.request = request
         self.num_prompt_tokens = self.prefill_left
-        self.begin = self.index
+        self.begin = begin
+        self.finish_reason = b"stop" if limit == reply_tokens else b"length"
         self.fault = fault
         self.pieces: list[bytes] = []
         self.dripping: deque[bytes] = deque()
@@ -156,7 +162,9 @@ class Reply(Sequence):
         if not self.request.stream:
             self.owner.reply_json(self._completion())
         else:
-            finish = b'{"index":0,"delta":{},"finish_reason":"length"}]}\n\n'
+            finish = b'{"index":0,"delta":{},"finish_reason":"%s"}]}\n\n' % self.finish_reason
+            if self.record.first_at == 0.0:  # nothing was left to say
+                self._write(self._head())
             tail = self.chunk_head + finish
             options = self.request.stream_options
             if options is not None and options.include_usage:
@@ -189,8 +197,8 @@ class Reply(Sequence):
     def _completion(self) -> bytes:
         return (
             b'{"object":"chat.completion",%s,"choices":[{"index":0,"message":{"role":"assistant",'
-            b'"content":"%s"},"finish_reason":"length"}],"usage":%s}'
-            % (self.fields, b"".join(self.pieces), self._usage())
+            b'"content":"%s"},"finish_reason":"%s"}],"usage":%s}'
+            % (self.fields, b"".join(self.pieces), self.finish_reason, self._usage())
         )
 
     def _break(self, fault: Fault) -> None:
