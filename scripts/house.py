@@ -73,7 +73,7 @@ def web_tests() -> int:
     if not (WEB / "package.json").is_file():
         return 0
     web_packages()
-    scripts = ("lint", "typecheck", "test")
+    scripts = ("lint", "check", "test")
     return _all(
         *((f"page: {name}", [*npm(), "run", "--silent", name]) for name in scripts),
         cwd=WEB,

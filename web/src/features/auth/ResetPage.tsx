@@ -1,5 +1,5 @@
 import { useState, type FormEvent } from "react";
-import { useLocation, useParams } from "wouter";
+import { useLocation } from "wouter";
 import { FormNote } from "@/components/page/FormNote";
 import { Button } from "@/components/ui/Button";
 import { PasswordField } from "@/components/ui/PasswordField";
@@ -7,13 +7,14 @@ import { toast } from "@/components/ui/Toast";
 import { AuthFrame } from "@/features/auth/AuthFrame";
 import { MIN_PASSWORD_CHARS } from "@/features/auth/checks";
 import { useResetPassword } from "@/features/auth/hooks";
+import { linkSecret } from "@/features/auth/linkSecret";
 import { formErrors, texts } from "@/lib/formErrors";
 import { useT } from "@/lib/i18n";
 
 /** Where an administrator's link leads: choose a new password, once. */
 export default function ResetPage() {
   const t = useT();
-  const { secret = "" } = useParams<{ secret?: string }>();
+  const [secret] = useState(() => linkSecret("token") ?? "");
   const [, navigate] = useLocation();
   const reset = useResetPassword();
   const [isShort, setShort] = useState(false);

@@ -1,8 +1,10 @@
 import { ShieldCheck } from "lucide-react";
-import { Link, useParams } from "wouter";
+import { useState } from "react";
+import { Link } from "wouter";
 import { AccountForm } from "@/features/auth/AccountForm";
 import { AuthFrame } from "@/features/auth/AuthFrame";
 import { useSignUp } from "@/features/auth/hooks";
+import { linkSecret } from "@/features/auth/linkSecret";
 import { signUpCase } from "@/features/auth/signUpCase";
 import { useT } from "@/lib/i18n";
 import { useBootstrap } from "@/lib/session";
@@ -10,9 +12,8 @@ import { useBootstrap } from "@/lib/session";
 export default function SignUpPage() {
   const t = useT();
   const { data } = useBootstrap();
-  const { secret } = useParams<{ secret?: string }>();
   const signUp = useSignUp();
-  const invite = secret ?? new URLSearchParams(location.search).get("invite") ?? null;
+  const [invite] = useState(() => linkSecret("invite"));
   const kind = data === undefined ? null : signUpCase(data, invite);
   if (kind === null) return null;
   const signIn = (

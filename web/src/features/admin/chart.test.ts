@@ -1,0 +1,28 @@
+import { expect, test } from "vitest";
+import { chart, nearest, roundUp } from "@/features/admin/chart";
+
+test("the top of a chart is a round number that nothing passes", () => {
+  expect([0, 0.03, 0.9, 1, 7, 10, 11, 49, 180].map(roundUp)).toEqual([1, 0.05, 1, 1, 10, 10, 20, 50, 200]);
+});
+
+test("a line goes from edge to edge, zero on the ground and the top at the top", () => {
+  const { points, line, top } = chart([0, 5, 10], 100, 40);
+  expect(top).toBe(10);
+  expect(points).toEqual([
+    { x: 0, y: 40 },
+    { x: 50, y: 20 },
+    { x: 100, y: 0 },
+  ]);
+  expect(line).toBe("M0 40L50 20L100 0");
+});
+
+test("nothing to show gives an empty chart, one value a single point", () => {
+  expect(chart([], 100, 40).area).toBe("");
+  expect(chart([3], 100, 40).points).toHaveLength(1);
+});
+
+test("the value under the pointer is the nearest one, never outside", () => {
+  expect(nearest(5, 49, 100)).toBe(2);
+  expect(nearest(5, -20, 100)).toBe(0);
+  expect(nearest(5, 400, 100)).toBe(4);
+});
