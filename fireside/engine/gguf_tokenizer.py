@@ -26,7 +26,8 @@ _LLAMA3 = (
 _QWEN2 = _LLAMA3.replace(r"\p{N}{1,3}", r"\p{N}")
 _CONTROL, _USER_DEFINED, _UNKNOWN = 3, 4, 2
 _ENDS = frozenset(
-    "<|im_end|> <|eot_id|> <|eom_id|> <|end_of_text|> <|endoftext|> <end_of_turn> <|end|> </s>".split()
+    {"<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "<|endoftext|>"}
+    | {"<end_of_turn>", "<|end|>", "</s>"}
 )
 
 
@@ -86,9 +87,10 @@ class GgufTokenizer:
             )
             if left in known and right in known and left + right in known
         ]
-        tokenizer = Tokenizer(BPE(vocabulary, merges, ignore_merges=pre == "llama-bpe"))
+        bpe = BPE(vocabulary, merges, ignore_merges=pre == "llama-bpe")
+        tokenizer = Tokenizer(bpe)
         tokenizer.pre_tokenizer = _PRE_TOKENIZERS[pre]()
-        tokenizer.decoder = ByteLevelDecoder()
+        tokenizer.decoder = ByteLevelDecoder()  # type: ignore[no-untyped-call]
         tokenizer.add_special_tokens([
             AddedToken(token, normalized=False, special=True)
             for token, kind in zip(tokens, kinds, strict=True)
