@@ -8,6 +8,7 @@ tokens are recognised anywhere in the text, as in llama.cpp's chat endpoints.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -90,7 +91,7 @@ class GgufTokenizer:
         bpe = BPE(vocabulary, merges, ignore_merges=pre == "llama-bpe")
         tokenizer = Tokenizer(bpe)
         tokenizer.pre_tokenizer = _PRE_TOKENIZERS[pre]()
-        tokenizer.decoder = ByteLevelDecoder()  # type: ignore[no-untyped-call]
+        tokenizer.decoder = ByteLevelDecoder()
         tokenizer.add_special_tokens([
             AddedToken(token, normalized=False, special=True)
             for token, kind in zip(tokens, kinds, strict=True)
@@ -167,7 +168,7 @@ def _split(pattern: str) -> PreTokenizer:
     ])
 
 
-_PRE_TOKENIZERS = {
+_PRE_TOKENIZERS: dict[str, Callable[[], PreTokenizer]] = {
     "gpt-2": _byte_level,
     "smollm": _single_digits,
     "qwen2": lambda: _split(_QWEN2),
