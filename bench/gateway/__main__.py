@@ -44,7 +44,7 @@ def main() -> int:
     sys.stdout.write(report.table(all_measured, found) + "\n")
     result = {
         **{key: msgspec.to_builtins(goal) for key, goal in found.items()},
-        "_made_by": report.made_by(args.seed, load_before),
+        "_made_by": report.made_by("bench.gateway", args.seed, load_before),
         "_targets": [msgspec.to_builtins(x) for x in all_measured],
     }
     out = Path(args.out) if args.out else RESULTS / "gateway.json"

@@ -146,7 +146,8 @@ class Reply(Sequence):
     def on_token(self, word: int) -> None:
         if self.fault is not None and self.index - self.begin > self.fault.at_token:
             self._break(self.fault)
-            return
+            if self.cancelled or self.stalled:
+                return
         if not self.request.stream:
             self.pieces.append(WORDS[word])
             return

@@ -152,7 +152,7 @@ def _holds(line: Line) -> Callable[[float], bool | None]:
             return lambda _value: None
 
 
-def made_by(seed: int, load_before: tuple[float, float, float]) -> dict[str, Any]:
+def made_by(module: str, seed: int, load_before: tuple[float, float, float]) -> dict[str, Any]:
     """Where, from what and how a result was made."""
 
     def git(*words: str) -> str:
@@ -169,7 +169,7 @@ def made_by(seed: int, load_before: tuple[float, float, float]) -> dict[str, Any
         "commit": git("rev-parse", "HEAD"),
         "uncommitted_changes": bool(git("status", "--porcelain", "--", "fireside", "bench")),
         "seed": seed,
-        "command": " ".join(["python", "-m", "bench.gateway", *sys.argv[1:]]),
+        "command": " ".join(["python", "-m", module, *sys.argv[1:]]),
         "machine": f"{os.cpu_count()} x {cpu.partition(': ')[2]}, {platform.system()}",
         "python": platform.python_version(),
         "load_before": load_before,
