@@ -8,22 +8,16 @@ a model may write after that prompt.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from fireside.conversation.message import Message, Role
-from fireside.conversation.template import ChatTemplate
-from fireside.conversation.wire import openai_chat
-from fireside.conversation.wire.errors import InexpressiblePart
+from fireside.conversation.wire.chat_template import ChatTemplate, TemplateRow, Tools, rows_of
 from fireside.errors import UserError
 
 Encode = Callable[[str], list[int]]
 """Token ids of a text, special tokens recognised, nothing put before or after it."""
-
-Tools = Sequence[Mapping[str, Any]]
-"""Tools as OpenAI's request lists them."""
 
 
 class TemplateNotAdditive(UserError):
@@ -80,16 +74,16 @@ class Renderer:
 
     def prompt_text(self, line: Sequence[Message], tools: Tools = ()) -> str:
         """The path as text, up to where the assistant's next word goes."""
-        return self._text(_rows(line)[0], tools, prompt=True)
+        return self._text(rows_of(line), tools, prompt=True)
 
     def prompt(self, line: Sequence[Message], tools: Tools = ()) -> list[int]:
         """The ids of the same.
 
         Raises InexpressiblePart for pictures, UserError when the template refuses the path.
         """
-        rows, weights = _rows(line)
+        rows = rows_of(line)
         text = self._text(rows, tools, prompt=True)
-        spans = self._spans(text, rows, [0.0] * len(weights), tools, whole=False)
+        spans = self._spans(text, rows, tools, whole=False)
         return [id for piece, _ in _pieces(text, spans) for id in self._encode(piece)]
 
     def training_row(self, line: Sequence[Message], tools: Tools = ()) -> Rendered:
@@ -98,9 +92,9 @@ class Renderer:
         Raises TemplateNotAdditive when a reply to learn is not where its prompt ends; else as
         `prompt`.
         """
-        rows, weights = _rows(line)
+        rows = rows_of(line)
         text = self._text(rows, tools, prompt=False)
-        spans = self._spans(text, rows, weights, tools, whole=True)
+        spans = self._spans(text, rows, tools, whole=True)
         ids: list[int] = []
         mask: list[int] = []
         for piece, learned in _pieces(text, spans):
@@ -109,7 +103,7 @@ class Renderer:
             mask += [int(learned)] * len(encoded)
         return Rendered(ids, mask, exact=ids == self._encode(text))
 
-    def _text(self, rows: list[dict[str, Any]], tools: Tools, *, prompt: bool) -> str:
+    def _text(self, rows: Sequence[TemplateRow], tools: Tools, *, prompt: bool) -> str:
         text = self._template.render(rows, tools, add_generation_prompt=prompt)
         bos = self._template.bos_token
         return bos + text if self._adds_bos and bos and not text.startswith(bos) else text
@@ -117,63 +111,36 @@ class Renderer:
     def _spans(
         self,
         text: str,
-        rows: list[dict[str, Any]],
-        weights: list[float],
+        rows: Sequence[TemplateRow],
         tools: Tools,
         *,
         whole: bool,
     ) -> list[_Span]:
-        """Where the replies stand. One that cannot be found is left out if it is not to be learned.
+        """Where the replies stand. `whole`: the text is a row, whose last reply ends with it; one
+        to be learned must be found. Others are left out where they cannot be.
 
         Whether one is found does not depend on what follows it, so a prompt and the row that
         continues it are cut alike.
         """
         spans: list[_Span] = []
         for index, row in enumerate(rows):
-            if row["role"] != Role.ASSISTANT.value:
+            if row.role is not Role.ASSISTANT:
                 continue
             last = whole and index == len(rows) - 1
             before = self._text(rows[:index], tools, prompt=True)
             through = text if last else self._text(rows[: index + 1], tools, prompt=False)
             if not (through.startswith(before) and text.startswith(through)):
-                if last or weights[index] > 0:
+                if last or (whole and row.weight > 0):
                     raise TemplateNotAdditive(index + 1)
                 continue
             end = self._end_of_turn(through, len(before))
-            spans.append(_Span(len(before), end, weights[index]))
+            spans.append(_Span(len(before), end, row.weight))
         return spans
 
     def _end_of_turn(self, text: str, start: int) -> int:
         """Just behind the last token that ends generation; all of the text if there is none."""
         found = (text.rfind(end, start) + len(end) for end in self._ends if end in text[start:])
         return max(found, default=len(text))
-
-
-def _rows(line: Sequence[Message]) -> tuple[list[dict[str, Any]], list[float]]:
-    """What the template is given, and the weight of each: one message may become several rows."""
-    rows: list[dict[str, Any]] = []
-    weights: list[float] = []
-    for message in line:
-        for row in openai_chat.emit([message]):
-            if isinstance(row["content"], list):
-                raise InexpressiblePart("chat template", "image", "a row of tokens holds text only")
-            rows.append(_as_templates_expect(row))
-            weights.append(message.weight)
-    return rows, weights
-
-
-def _as_templates_expect(row: dict[str, Any]) -> dict[str, Any]:
-    """Text is never None, and a call's arguments are an object where they are one."""
-    row["content"] = row["content"] or ""
-    for call in row.get("tool_calls", ()):
-        function = call["function"]
-        try:
-            function["arguments"] = msgspec.json.decode(
-                function["arguments"] or "{}", type=dict[str, Any]
-            )
-        except msgspec.DecodeError:
-            pass
-    return row
 
 
 def _pieces(text: str, spans: Sequence[_Span]) -> list[tuple[str, bool]]:

@@ -1,4 +1,7 @@
-"""Hugging Face chat templates: the model's own Jinja in a sandbox, with the helpers it may call."""
+"""Hugging Face chat templates (out only): the model's own Jinja in a sandbox, with its helpers.
+
+Lossy like `openai_chat`, whose rows these are, and text only: pictures raise InexpressiblePart.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from jinja2 import TemplateError, nodes
 from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from fireside.conversation.message import Message, Role
+from fireside.conversation.wire import openai_chat
+from fireside.conversation.wire.errors import InexpressiblePart
 from fireside.errors import UserError
 
 _MAX_SOURCE_CHARS = 256 * 1024  # the longest in use have 30,000
@@ -27,6 +34,18 @@ class TemplateRefused(UserError):
             f"The model's chat template does not take this conversation: {why}",
             hint="Check the order of roles, or use a model with another template.",
         )
+
+
+Tools = Sequence[Mapping[str, Any]]
+"""Tools as OpenAI's request lists them."""
+
+
+class TemplateRow(msgspec.Struct, frozen=True):
+    """One dict for the template; `weight` is that of the message it came from."""
+
+    role: Role
+    fields: dict[str, Any]
+    weight: float
 
 
 class ChatTemplate:
@@ -64,24 +83,19 @@ class ChatTemplate:
 
     def render(
         self,
-        messages: Sequence[Mapping[str, Any]],
-        tools: Sequence[Mapping[str, Any]] = (),
+        rows: Sequence[TemplateRow],
+        tools: Tools = (),
         *,
         add_generation_prompt: bool,
     ) -> str:
-        """The text of `messages`, dicts as Hugging Face has them.
+        """The text of `rows`.
 
-        A developer speaks as the system where the template knows no developers. Raises
-        TemplateRefused.
+        A developer speaks as the system where the template knows no developers, as llama.cpp has
+        it. Raises TemplateRefused.
         """
-        if not self._knows_developers:
-            messages = [
-                {**message, "role": "system"} if message["role"] == "developer" else message
-                for message in messages
-            ]
         try:
             return self._template.render(
-                messages=messages,
+                messages=[self._fields(row) for row in rows],
                 tools=list(tools) or None,
                 add_generation_prompt=add_generation_prompt,
             )
@@ -89,6 +103,33 @@ class ChatTemplate:
             raise TemplateRefused(f"{error.message or type(error).__name__}.") from error
         except _RAISED as error:
             raise TemplateRefused(f"it failed with {type(error).__name__}.") from error
+
+    def _fields(self, row: TemplateRow) -> dict[str, Any]:
+        if row.role is Role.DEVELOPER and not self._knows_developers:
+            return {**row.fields, "role": "system"}
+        return row.fields
+
+
+def rows_of(line: Sequence[Message]) -> list[TemplateRow]:
+    """The rows of a path; one message may become several. Raises InexpressiblePart."""
+    rows: list[TemplateRow] = []
+    for message in line:
+        for fields in openai_chat.emit([message]):
+            if isinstance(fields["content"], list):
+                raise InexpressiblePart("chat template", "image", "it holds text only")
+            # Templates add up texts, and write a call's arguments as JSON themselves.
+            fields["content"] = fields["content"] or ""
+            for call in fields.get("tool_calls", ()):
+                call["function"]["arguments"] = _object(call["function"]["arguments"])
+            rows.append(TemplateRow(Role(fields["role"]), fields, message.weight))
+    return rows
+
+
+def _object(arguments: str) -> dict[str, Any] | str:
+    try:
+        return msgspec.json.decode(arguments or "{}", type=dict[str, Any])
+    except msgspec.DecodeError:
+        return arguments
 
 
 class _Generation(Extension):
