@@ -141,7 +141,7 @@ class TurnRepository:
         )
         return [
             (number, frame)
-            for first_event, events in (await tx.execute(query)).tuples()
+            for first_event, events in await tx.execute(query)
             for number, frame in enumerate(events.split(b"\n"), first_event)
             if number > after
         ]

@@ -79,7 +79,7 @@ class ReplyRunner:
         Returns when the end is durable and shown. When the server is stopped in the middle, the
         cancellation passes through and the reply stays as the journal has it.
         """
-        reply = _Reply(log, job, self._clock)
+        reply = _Reply(log, job, self._clock, is_stored=store is not None)
         with log.scope, anyio.move_on_after(self._settings.turn_timeout_s) as deadline:
             end = await self._generate_or_fail(reply)
         if deadline.cancelled_caught:
@@ -131,7 +131,8 @@ class ReplyRunner:
                     placed = UsageReport(reply.usage(placed.usage))
                 if placed is not None:
                     log.append(placed)
-                    journal.note(log)
+                    if reply.is_stored:
+                        journal.note(log)
         raise BackendFailed("stream_ended", "The model's answer broke off.", retryable=True)
 
     async def _route(self, job: ReplyJob) -> Route:
@@ -179,9 +180,10 @@ class ReplyRunner:
 class _Reply:
     """One run's measurements and choices."""
 
-    def __init__(self, log: TurnLog, job: ReplyJob, clock: Clock) -> None:
+    def __init__(self, log: TurnLog, job: ReplyJob, clock: Clock, *, is_stored: bool) -> None:
         self.log = log
         self.job = job
+        self.is_stored = is_stored
         self.route: Route | None = None
         self.anchor = job.anchor
         self.num_tokens = 0

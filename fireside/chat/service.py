@@ -8,7 +8,8 @@ from datetime import timedelta
 
 import anyio
 import msgspec
-from anyio.abc import TaskGroup
+from anyio import TASK_STATUS_IGNORED
+from anyio.abc import TaskGroup, TaskStatus
 
 from fireside.chat.errors import UnknownTurn
 from fireside.chat.feed import Feed
@@ -73,13 +74,17 @@ class TurnService:
     _logs: dict[str, TurnLog] = field(default_factory=dict, init=False)
     _tasks: TaskGroup | None = field(default=None, init=False)
 
-    async def run(self) -> None:
-        """Take up what a stopped process left, then run turns until cancelled."""
+    async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
+        """Take up what a stopped process left, then run turns until cancelled.
+
+        Reports as started once new turns are taken.
+        """
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.journal.run)
             self._tasks = tasks
             try:
                 await self._recover()
+                task_status.started()
                 while True:
                     await self._sweep()
                     await anyio.sleep(SWEEP_EVERY_S)
