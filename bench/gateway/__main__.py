@@ -20,6 +20,7 @@ from pathlib import Path
 import msgspec
 
 from bench.gateway import report, targets
+from bench.gateway.embedded import MODEL, embedded
 from bench.gateway.measure import Bench, Engine, Load, idle_stream_bytes, saved_replies
 from bench.gateway.report import Measured
 
@@ -40,7 +41,19 @@ def main() -> int:
         for name, start in _targets(args).items():
             sys.stderr.write(f"{name} ...\n")
             all_measured.append(_measure(name, start, Path(folder), args))
-    found = report.goals(all_measured)
+        found = report.goals(all_measured)
+        if Path(args.model).exists() and (not args.only or "embedded" in args.only):
+            sys.stderr.write("embedded ...\n")
+            rounds, round_s = (2, 8.0) if args.quick else (4, 20.0)
+            (Path(folder) / "embedded").mkdir()
+            o14 = embedded(
+                Path(folder) / "embedded",
+                Path(args.model),
+                rounds=rounds,
+                round_s=round_s,
+                seed=args.seed,
+            )
+            found["O14.tokens_share"] = report.embedded_goal(o14)
     sys.stdout.write(report.table(all_measured, found) + "\n")
     result = {
         **{key: msgspec.to_builtins(goal) for key, goal in found.items()},
@@ -121,6 +134,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", default="", help="targets, by commas")
     parser.add_argument("--quick", action="store_true", help="a third of the time, less exact")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--model", default=str(MODEL), help="a GGUF file for O14")
     env = os.environ
     parser.add_argument("--litellm", default=env.get("BENCH_LITELLM"), help="its environment")
     parser.add_argument("--open-webui", default=env.get("BENCH_OPEN_WEBUI"), help="likewise")

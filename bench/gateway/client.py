@@ -24,6 +24,7 @@ class Outcome:
         "first_at",
         "lag_s",
         "num_events",
+        "num_spoken",
         "prompt",
         "sent_at",
         "status",
@@ -34,6 +35,7 @@ class Outcome:
         self.lag_s = 0.0
         self.sent_at = self.first_at = self.ended_at = self.aborted_at = 0.0
         self.num_events = 0
+        self.num_spoken = 0
         self.status = 0
         self.error = ""
         self.body = b""
@@ -45,8 +47,11 @@ class Client(asyncio.Protocol):
     `on_end` is called once per request, also when the connection breaks.
     """
 
-    def __init__(self, on_end: Callable[[Client, Outcome], None]) -> None:
+    def __init__(
+        self, on_end: Callable[[Client, Outcome], None], *, count_spoken: bool = False
+    ) -> None:
         self._on_end = on_end
+        self._count_spoken = count_spoken
         self._outcome: Outcome | None = None
         self._transport: asyncio.Transport | None = None
         self._abort_after = 0
@@ -106,6 +111,8 @@ class Client(asyncio.Protocol):
             self._pieces.append(data)
             if outcome.first_at == 0.0 and _SPOKEN.search(b"".join(self._pieces)):
                 outcome.first_at = time.monotonic()
+        if self._count_spoken:
+            outcome.num_spoken += len(_SPOKEN.findall(data))
         seen = self._tail + data
         outcome.num_events += seen.count(_EVENT)
         self._tail = seen[-6:]

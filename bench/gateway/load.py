@@ -35,7 +35,11 @@ class Size(msgspec.Struct, array_like=True):
 
 
 class Spec(msgspec.Struct, kw_only=True):
-    """What to send. Sizes are drawn from `sizes` by `seed`, prompts differ in every request."""
+    """What to send. Sizes are drawn from `sizes` by `seed`, prompts differ in every request.
+
+    With a `question` the engine is a real one: it is asked with a number behind it, at temperature
+    0, and what counts are the events that carry text.
+    """
 
     port: int
     path: str = "/v1/chat/completions"
@@ -53,6 +57,7 @@ class Spec(msgspec.Struct, kw_only=True):
     seed: int = 0
     cpu: int | None = None
     want_records: bool = False
+    question: str = ""
 
 
 class Quantiles(msgspec.Struct):
@@ -170,26 +175,34 @@ class Load:
                 self._num_under_way -= 1
                 return
             _, client = await self._loop.create_connection(
-                lambda: Client(self._ended), "127.0.0.1", self._spec.port
+                lambda: Client(self._ended, count_spoken=bool(self._spec.question)),
+                "127.0.0.1",
+                self._spec.port,
             )
             self._clients.add(client)
         self._send(client, due)
+
+    def _new_client(self) -> Client:
+        return Client(self._ended, count_spoken=bool(self._spec.question))
 
     def _send(self, client: Client, due: float) -> None:
         spec = self._spec
         number = len(self._outcomes)
         size = self._random.choice(spec.sizes)
         text = f"{self._run}-{number} ".ljust(size.prompt_tokens * 4, "x")
+        if spec.question:
+            text = f"{spec.question} ({number % 64})"
         outcome = Outcome(f"{prompt_hash(text):016x}")
         self._outcomes.append(outcome)
-        body = b'{"model":"%s","stream":%s,"max_tokens":%d,"messages":[%s]}' % (
+        body = b'{"model":"%s","stream":%s,"max_tokens":%d%s,"messages":[%s]}' % (
             spec.model.encode(),
             b"true" if spec.stream else b"false",
             size.reply_tokens,
+            b',"temperature":0' if spec.question else b"",
             b'{"role":"user","content":"%s"}' % text.encode(),
         )
         sampled = bool(spec.sample_every) and number % spec.sample_every == 0
-        if sampled and not spec.abort_after_events:
+        if sampled and not spec.abort_after_events and not spec.question:
             self._expected[outcome.prompt] = (text, size.reply_tokens)
         data = self._head + b"Content-Length: %d\r\n\r\n" % len(body) + body
         client.send(data, outcome, abort_after=spec.abort_after_events, keep=sampled)
@@ -245,7 +258,10 @@ class Load:
 
     def _count_events(self, sign: int) -> None:
         """Called when the span that counts begins and when it ends."""
-        self._events_in_span += sign * sum(x.num_events for x in self._outcomes)
+        if self._spec.question:
+            self._events_in_span += sign * sum(x.num_spoken for x in self._outcomes)
+        else:
+            self._events_in_span += sign * sum(x.num_events for x in self._outcomes)
 
     def _is_right(self, outcome: Outcome) -> bool:
         """Whether the text is exactly what the mock engine answers to this prompt."""

@@ -66,7 +66,7 @@ class Engine:
 class Load:
     """Runs the load generator against a target and keeps an eye on its processor time."""
 
-    def __init__(self, target: Running, *, cpu: int, seed: int) -> None:
+    def __init__(self, target: Running, *, cpu: int | None, seed: int) -> None:
         self._target = target
         self._cpu = cpu
         self._seed = seed

@@ -40,7 +40,13 @@ class Process:
     """A server and its children."""
 
     def __init__(
-        self, command: list[str], *, log: Path, env: Mapping[str, str], cpu: int | None = None
+        self,
+        command: list[str],
+        *,
+        log: Path,
+        env: Mapping[str, str],
+        cpu: int | None = None,
+        stdin: int = subprocess.DEVNULL,
     ) -> None:
         pinned = ["taskset", "-c", str(cpu)] if cpu is not None else []
         self._log = log.open("ab")
@@ -50,7 +56,7 @@ class Process:
             [*pinned, *command],
             stdout=self._log,
             stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             env=dict(env),
             start_new_session=True,
         )

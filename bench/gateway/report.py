@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from bench.gateway.embedded import Embedded
 from bench.gateway.measure import SavedReplies, Speed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -121,6 +122,18 @@ def goals(all_measured: list[Measured]) -> dict[str, Goal]:
             ratio, ">= 20", ratio >= 20, {"litellm": Baseline(1.0, litellm.source)}
         )
     return found
+
+
+def embedded_goal(found: Embedded) -> Goal:
+    """O14."""
+    return Goal(
+        found.share,
+        ">= 0.97",
+        found.share >= 0.97 and not found.errors,
+        {"llama.cpp": Baseline(found.bare_tokens_per_s, "this run")},
+        f"{found.product_tokens_per_s} tokens/s through the product, "
+        f"{found.bare_tokens_per_s} without",
+    )
 
 
 def _goal(line: Line, ours: Measured, others: list[Measured]) -> Goal:

@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -82,13 +83,27 @@ class Fireside:
         }
 
     def set_up(self, emails: Sequence[str] = (EMAIL,)) -> str:
-        """Create accounts, a key for the first and the engine by the command line; the key."""
-        for email in emails:
-            self._cli("user", "create", "--email", email, "--password-stdin", given=PASSWORD)
-        key = self._cli("key", "create", "--user", emails[0], "--name", "bench").split()[-1]
+        """Create accounts with keys and the engine by the command line; the first key."""
+        keys = [self.add_person(email) for email in emails]
         url = f"http://127.0.0.1:{self._engine_port}/v1"
         self._cli("engine", "add", "--name", "mock", "--base-url", url)
-        return key
+        return keys[0]
+
+    def add_person(self, email: str) -> str:
+        """An account and its key."""
+        self._cli("user", "create", "--email", email, "--password-stdin", given=PASSWORD)
+        return self._cli("key", "create", "--user", email, "--name", "bench").split()[-1]
+
+    def wait_for_model(self, key: str, within_s: float = 60.0) -> str:
+        """The first model's name, once there is one."""
+        until = time.monotonic() + within_s
+        while time.monotonic() < until:
+            headers = {"Authorization": f"Bearer {key}"}
+            status, body = call(self.port, "GET", "/v1/models", headers=headers)
+            if status == 200 and (models := json.loads(body)["data"]):
+                return str(models[0]["id"])
+            time.sleep(0.2)
+        raise RuntimeError(f"No model within {within_s:.0f} s; see {self._log}.")
 
     def launch(self) -> Process:
         """The server, not yet ready."""
