@@ -22,6 +22,7 @@ import msgspec
 from bench.gateway import report, targets
 from bench.gateway.embedded import MODEL, embedded
 from bench.gateway.measure import Bench, Engine, Load, idle_stream_bytes, saved_replies
+from bench.gateway.plot import svg
 from bench.gateway.report import Measured
 
 TARGET_CPU, LOAD_CPU = 0, 1
@@ -63,7 +64,8 @@ def main() -> int:
     out = Path(args.out) if args.out else RESULTS / "gateway.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
-    sys.stderr.write(f"Written to {out}.\n")
+    out.with_suffix(".svg").write_text(svg(all_measured))
+    sys.stderr.write(f"Written to {out} and {out.with_suffix('.svg')}.\n")
     return 1 if any(goal.ok is False for goal in found.values()) else 0
 
 

@@ -91,7 +91,16 @@ class Fireside:
 
     def add_person(self, email: str) -> str:
         """An account and its key."""
-        self._cli("user", "create", "--email", email, "--password-stdin", given=PASSWORD)
+        self._cli(
+            "user",
+            "create",
+            "--email",
+            email,
+            "--name",
+            "Bench",
+            "--password-stdin",
+            given=PASSWORD,
+        )
         return self._cli("key", "create", "--user", email, "--name", "bench").split()[-1]
 
     def wait_for_model(self, key: str, within_s: float = 60.0) -> str:
