@@ -137,7 +137,7 @@ class AdminAccountsController(Controller):
         """People, newest first."""
         async with db.read() as tx:
             page = await administration.page(tx, q, cursor)
-        return Page([_user_view(user) for user in page.items], page.next_cursor)
+        return Page([user_view(user) for user in page.items], page.next_cursor)
 
     @post("/users")
     async def create_user(
@@ -153,7 +153,7 @@ class AdminAccountsController(Controller):
             user = await administration.create_user(tx, data.email, data.name, data.role)
             link = await administration.make_reset_link(tx, user.id, principal.user_id)
         base = link_base(request, administration.accounts.settings)
-        return UserMade(user=_user_view(user), reset_link=reset_url(base, link.secret))
+        return UserMade(user=user_view(user), reset_link=reset_url(base, link.secret))
 
     @patch("/users/{user_id:str}")
     async def change_user(
@@ -172,7 +172,7 @@ class AdminAccountsController(Controller):
                 status=None if isinstance(data.status, msgspec.UnsetType) else data.status,
             )
         administration.accounts.identities.forget(user.id)
-        return _user_view(user)
+        return user_view(user)
 
     @delete("/users/{user_id:str}")
     async def delete_user(
@@ -262,7 +262,8 @@ def invite_url(base: str, secret: str) -> str:
     return f"{base}/sign-up#invite={secret}"
 
 
-def _user_view(user: User) -> UserView:
+def user_view(user: User) -> UserView:
+    """A person as administrators see them."""
     return UserView(
         id=user.id,
         email=user.email,

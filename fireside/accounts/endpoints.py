@@ -343,7 +343,7 @@ class MeController(Controller):
         """One's API keys, newest first."""
         async with db.read() as tx:
             found = await accounts.credentials.keys(tx, principal.user_id)
-        return [_key_view(key) for key in found]
+        return [key_view(key) for key in found]
 
     @post("/keys")
     async def create_key(
@@ -354,7 +354,7 @@ class MeController(Controller):
         async with db.write() as tx:
             user = await accounts.users.user(tx, principal.user_id)
             key, text = await accounts.create_key(tx, user, data.name, scopes)
-        return KeyMade(key=text, info=_key_view(key))
+        return KeyMade(key=text, info=key_view(key))
 
     @delete("/keys/{key_id:str}")
     async def revoke_key(
@@ -392,7 +392,8 @@ def _session_view(session: LoginSession, current_id: str | None) -> SessionView:
     )
 
 
-def _key_view(key: ApiKey) -> KeyView:
+def key_view(key: ApiKey) -> KeyView:
+    """An API key as its owner sees it."""
     return KeyView(
         id=key.id,
         name=key.name,
