@@ -105,13 +105,16 @@ def url_for(settings: DatabaseSettings, data_dir: Path) -> str:
 def connect(url: str, settings: DatabaseSettings) -> Database:
     """A database at `url`; no connection is made until the first transaction."""
     if url.startswith("sqlite"):
-        reader = create_async_engine(url, pool_size=settings.pool_size, max_overflow=0)
-        writer = create_async_engine(url, pool_size=1, max_overflow=0)
+        reader = create_async_engine(
+            url, pool_size=settings.pool_size, max_overflow=0, hide_parameters=True
+        )
+        writer = create_async_engine(url, pool_size=1, max_overflow=0, hide_parameters=True)
         _tune_sqlite(reader, settings, begin="BEGIN")
         _tune_sqlite(writer, settings, begin="BEGIN IMMEDIATE")
         return Database(reader, writer, single_writer=True)
     engine = create_async_engine(
         url,
+        hide_parameters=True,  # they are what people wrote; errors and logs must not quote them
         pool_size=settings.pool_size,
         max_overflow=settings.pool_size,
         pool_pre_ping=True,
