@@ -1,4 +1,4 @@
-import type { ReactNode } from "react";
+import { useEffect, useRef, type ReactNode } from "react";
 import { Link, Redirect, useLocation } from "wouter";
 import { cx } from "@/lib/cx";
 
@@ -26,10 +26,20 @@ const link =
 export function SectionedPage({ title, navLabel, base, sections }: SectionedPageProps) {
   const [path] = useLocation();
   const slug = path.slice(base.length + 1);
+  const list = useRef<HTMLUListElement>(null);
+  useEffect(() => {
+    // On a phone the row is wider than the screen: bring the chosen section into it.
+    const chosen = list.current?.querySelector("[aria-current=page]");
+    chosen?.scrollIntoView({ block: "nearest", inline: "center" });
+  }, [slug]);
   const shown = sections.find((section) => section.slug === slug);
   if (shown === undefined) return <Redirect to={`${base}/${sections[0]!.slug}`} replace />;
   return (
-    <main className="min-h-0 min-w-0 flex-1 overflow-x-clip overflow-y-auto scroll-quiet" id="content">
+    <main
+      className="min-h-0 min-w-0 flex-1 overflow-x-clip overflow-y-auto outline-none scroll-quiet"
+      id="main"
+      tabIndex={-1}
+    >
       <div className="mx-auto w-full max-w-5xl px-4 pt-14 pb-24 sm:px-8 lg:pt-12">
         <h1 className="font-display text-3xl tracking-tight">{title}</h1>
         <div className="mt-5 gap-12 lg:mt-8 lg:grid lg:grid-cols-[11.5rem_minmax(0,1fr)]">
@@ -37,7 +47,10 @@ export function SectionedPage({ title, navLabel, base, sections }: SectionedPage
             aria-label={navLabel}
             className="sticky top-0 z-10 -mx-4 mb-6 bg-canvas px-4 py-2 sm:-mx-8 sm:px-8 lg:top-8 lg:mx-0 lg:mb-0 lg:self-start lg:bg-transparent lg:p-0"
           >
-            <ul className="flex gap-1 overflow-x-auto [scrollbar-width:none] lg:flex-col">
+            <ul
+              ref={list}
+              className="flex gap-1 overflow-x-auto [scrollbar-width:none] lg:flex-col lg:overflow-visible"
+            >
               {sections.map((section) => (
                 <li key={section.slug}>
                   <Link

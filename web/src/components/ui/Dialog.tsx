@@ -20,6 +20,14 @@ export interface DialogProps {
 
 const widths = { sm: "max-w-sm", md: "max-w-md", lg: "max-w-2xl", xl: "max-w-5xl" } as const;
 
+/** The first field of the dialog, else the dialog itself: never its close button and that one's tooltip. */
+function focusFirstField(event: Event) {
+  event.preventDefault();
+  const content = event.currentTarget as HTMLElement;
+  const field = content.querySelector<HTMLElement>("input:not([type=hidden]):enabled, textarea, select");
+  (field ?? content).focus();
+}
+
 /** A modal dialog: the focus stays in it, Esc closes it, and it goes back where it came from. */
 export function Dialog(props: DialogProps) {
   const t = useT();
@@ -39,6 +47,7 @@ export function Dialog(props: DialogProps) {
         <Radix.Overlay className="fixed inset-0 z-40 animate-fade bg-scrim" />
         <Radix.Content
           {...(description === undefined ? { "aria-describedby": undefined } : {})}
+          onOpenAutoFocus={focusFirstField}
           className={cx(
             "fixed z-50 flex max-h-[88dvh] w-full animate-rise flex-col border bg-raised shadow-lift outline-none",
             "max-sm:inset-x-0 max-sm:bottom-0 max-sm:rounded-t-3xl max-sm:pb-[env(safe-area-inset-bottom)]",

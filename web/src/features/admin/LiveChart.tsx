@@ -21,7 +21,7 @@ export function LiveChart({ label, steps, value, digits = 0 }: LiveChartProps) {
   const fade = useId();
   const [at, setAt] = useState<number | null>(null);
   const values = steps.map(value);
-  const { line, area, points, top } = chart(values, WIDTH, HEIGHT);
+  const { line, area, points } = chart(values, WIDTH, HEIGHT);
   const show = (one: number) => formatNumber(one, { maximumFractionDigits: digits });
   const now = values.at(-1) ?? 0;
   const shown = at === null ? values.length - 1 : Math.min(at, values.length - 1);
@@ -46,7 +46,7 @@ export function LiveChart({ label, steps, value, digits = 0 }: LiveChartProps) {
         viewBox={`0 -3 ${WIDTH} ${HEIGHT + 4}`}
         preserveAspectRatio="none"
         role="img"
-        aria-label={t("admin.overview.chart", { label, now: show(now), top: show(Math.max(0, ...values)) })}
+        aria-label={t("admin.overview.chart", { label, now: show(now), most: show(Math.max(0, ...values)) })}
         className="mt-2 h-20 w-full touch-pan-y overflow-visible text-ember"
         onPointerMove={follow}
         onPointerLeave={() => setAt(null)}
@@ -82,7 +82,7 @@ export function LiveChart({ label, steps, value, digits = 0 }: LiveChartProps) {
       </svg>
       <div className="mt-1 flex justify-between text-xs text-ink-faint tabular-nums" aria-hidden>
         <span>{t("admin.overview.ago")}</span>
-        <span>{t("admin.overview.top", { top: show(top) })}</span>
+        <span>{t("admin.overview.most", { most: show(Math.max(0, ...values)) })}</span>
       </div>
     </figure>
   );

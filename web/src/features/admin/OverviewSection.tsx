@@ -3,11 +3,22 @@ import { useLive } from "@/features/admin/hooks";
 import { LiveChart } from "@/features/admin/LiveChart";
 import type { Live } from "@/features/admin/types";
 import { formatSpan } from "@/features/admin/uptime";
+import { cx } from "@/lib/cx";
 import { formatNumber, useT } from "@/lib/i18n";
 
-function Figure({ label, value, unit }: { label: string; value: string; unit?: string }) {
+function Figure({
+  label,
+  value,
+  unit,
+  wide,
+}: {
+  label: string;
+  value: string;
+  unit?: string;
+  wide?: boolean;
+}) {
   return (
-    <div className="bg-surface px-4 py-3.5">
+    <div className={cx("bg-surface px-4 py-3.5", wide === true && "col-span-2")}>
       <dt className="text-sm text-ink-soft">{label}</dt>
       <dd className="mt-0.5 text-xl font-medium tracking-tight tabular-nums">
         {value}
@@ -34,8 +45,7 @@ function Figures({ live }: { live: Live }) {
       <Figure label={t("admin.overview.uptime")} value={formatSpan(live.uptime_s)} />
       <Figure label={t("admin.overview.users")} value={formatNumber(live.users)} />
       <Figure label={t("admin.overview.conversations")} value={formatNumber(live.conversations)} />
-      <Figure label={t("admin.overview.messages")} value={formatNumber(live.messages)} />
-      <Figure label={t("admin.overview.running")} value={formatNumber(live.running_turns)} />
+      <Figure label={t("admin.overview.messages")} value={formatNumber(live.messages)} wide />
     </dl>
   );
 }
