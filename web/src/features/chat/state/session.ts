@@ -22,6 +22,8 @@ export interface SessionWatcher {
  * and the composer draw; every change of it goes through a pure function of state.ts.
  */
 export class ThreadSession {
+  /** Names this session for drawing; a new conversation keeps it when it gets its id. */
+  readonly key = newId();
   private state: ThreadState;
   private readonly listeners = new Set<() => void>();
   private readonly followed = new Map<string, AbortController>(); // turn id -> how to let go of it

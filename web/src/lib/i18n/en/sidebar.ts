@@ -70,7 +70,10 @@ export const sidebar = {
   importing: "Import conversations…",
   importRunning: "Importing “{name}”…",
   importDone: { one: "{count} conversation imported", other: "{count} conversations imported" },
-  importSkipped: { one: "{count} was already there or could not be read", other: "{count} were already there or could not be read" },
+  importSkipped: {
+    one: "{count} was already there or could not be read",
+    other: "{count} were already there or could not be read",
+  },
   importFailed: "The file could not be imported",
   account: {
     label: "Account",
