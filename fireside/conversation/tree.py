@@ -12,6 +12,7 @@ from fireside.conversation.message import (
     Message,
     MessageId,
     Role,
+    Status,
     UserId,
     _Value,
 )
@@ -130,15 +131,18 @@ def merge(left: Conversation, right: Conversation) -> Conversation:
     messages = dict(left.messages)
     for message in right.messages.values():
         mine = messages.get(message.id)
-        if mine is None or _stage(message) > _stage(mine):
+        if mine is None or (mine != message and _stage(message) > _stage(mine)):
             messages[message.id] = message
     heads = [head for head in (left.head, right.head) if head is not None]
     return msgspec.structs.replace(left, messages=messages, head=max(heads, default=None))
 
 
-def _stage(message: Message) -> tuple[bool, str, int]:
-    at = message.updated_at.isoformat() if message.updated_at is not None else ""
-    return message.deleted, at, len(msgspec.json.encode(message))
+def _stage(message: Message) -> tuple[bool, float, bool, int, bytes]:
+    """How far along a copy is. A total order, so that merging in any order ends alike."""
+    at = message.updated_at.timestamp() if message.updated_at is not None else 0.0
+    running = message.status in {Status.STREAMING, Status.QUEUED}
+    content = msgspec.json.encode(message)
+    return message.deleted, at, not running, len(content), content
 
 
 def build(conversation: Conversation, messages: Iterable[Message]) -> Conversation:

@@ -6,12 +6,16 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fireside.conversation.event import (
     Finish,
     MessageStart,
     PartEnd,
     PartStart,
+    Snapshot,
+    StreamEvent,
     TextDelta,
     ToolCallDelta,
     decode_event,
@@ -23,12 +27,14 @@ from fireside.conversation.message import (
     FinishReason,
     Message,
     MessageId,
+    Part,
     Role,
     Status,
     Text,
     ToolCall,
 )
 from fireside.errors import Bug
+from tests.conversation.strategies import parts, streams
 
 STREAMS = Path(__file__).parents[1] / "golden" / "streams"
 NOTHING = Message(MessageId("0"), Author(Role.ASSISTANT), status=Status.STREAMING)
@@ -71,7 +77,7 @@ def test_every_golden_stream_has_its_message() -> None:
         [Finish(FinishReason.STOP), MessageStart(NOTHING)],
     ],
 )
-def test_an_event_that_does_not_fit_is_refused(events: list) -> None:
+def test_an_event_that_does_not_fit_is_refused(events: list[StreamEvent]) -> None:
     with pytest.raises(Bug):
         fold(NOTHING, events)
 
@@ -84,3 +90,23 @@ def test_a_message_can_be_looked_at_in_mid_stream() -> None:
     state.apply(TextDelta(0, "c"))
     assert state.message().parts == (Text("abc"),)
     assert state.message().status is Status.STREAMING
+
+
+@given(st.data(), st.lists(parts, max_size=4).map(tuple))
+def test_however_a_message_is_cut_into_deltas_it_folds_to_the_same(
+    data: st.DataObject, said: tuple[Part, ...]
+) -> None:
+    folded = fold(NOTHING, data.draw(streams(said)))
+    assert folded.parts == said
+    assert folded.status is Status.COMPLETE
+
+
+@given(st.data(), st.lists(parts, max_size=4).map(tuple))
+def test_a_stream_can_be_left_and_taken_up_again_from_a_snapshot(
+    data: st.DataObject, said: tuple[Part, ...]
+) -> None:
+    events = data.draw(streams(said))
+    seen = data.draw(st.integers(0, len(events) - 1))
+    half = fold(NOTHING, events[:seen])
+    over_the_wire = decode_event(encode_event(Snapshot(half)))
+    assert fold(NOTHING, [over_the_wire, *events[seen:]]) == fold(NOTHING, events)
