@@ -5,8 +5,12 @@ from __future__ import annotations
 import gzip
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-from litestar import Request, Response, get
+import anyio
+from litestar import Request, Response, route
+from litestar.di import NamedDependency
+from litestar.exceptions import HTTPException
 
 from fireside.accounts.access import Rule
 from fireside.errors import NotFound
@@ -53,6 +57,7 @@ MEDIA_TYPES = {
     ".woff2": "font/woff2",
 }
 COMPRESSED = frozenset({".css", ".html", ".js", ".json", ".svg", ".txt", ".webmanifest"})
+API_PATHS = ("/api/", "/v1/")
 HASHED_FOLDER = "assets/"
 FOREVER = "public, max-age=31536000, immutable"
 NEVER = "no-cache"
@@ -122,18 +127,21 @@ def find_page_root() -> Path | None:
     return None
 
 
-@get(
+@route(
     ["/", "/{path:path}"],
+    http_method=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
     opt={"rule": Rule.PUBLIC},
     include_in_schema=False,
-    sync_to_thread=True,
 )
-def serve_page(request: Request[object, object, object], page: PageFiles) -> Response[bytes]:
-    """Serve the page and its files."""
+async def serve_page(
+    request: Request[Any, Any, Any], page: NamedDependency[PageFiles]
+) -> Response[bytes]:
+    """Serve the page and its files. Addresses of the API that do not exist are answered in kind."""
     path = str(request.path_params.get("path", ""))
-    if path.startswith(("/api/", "/v1/")):
-        raise NotFound("no_such_route", "There is nothing at this address.")
-    return page.response(
+    if request.method not in {"GET", "HEAD"} or path.startswith(API_PATHS):
+        raise HTTPException(status_code=404)
+    return await anyio.to_thread.run_sync(
+        page.response,
         path,
         "gzip" in request.headers.get("accept-encoding", ""),
         request.headers.get("if-none-match"),

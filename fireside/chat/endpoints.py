@@ -7,7 +7,8 @@ from typing import Annotated
 
 import msgspec
 from litestar import Controller, get, post
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response import Stream
 
 from fireside.accounts.access import Rule
@@ -50,11 +51,11 @@ class TurnController(Controller):
     @post("/", opt={"rule": WRITE})
     async def start_turn(
         self,
-        data: TurnIn,
-        principal: Principal,
-        turns: TurnService,
-        history: HistoryService,
-        db: Database,
+        data: JSONBody[TurnIn],
+        principal: NamedDependency[Principal],
+        turns: NamedDependency[TurnService],
+        history: NamedDependency[HistoryService],
+        db: NamedDependency[Database],
     ) -> TurnStarted:
         """Send a message, or ask for another version or more of a reply."""
         if isinstance(data, Temporary):
@@ -66,17 +67,22 @@ class TurnController(Controller):
     @get("/{turn_id:str}/events", opt={"rule": READ}, media_type="text/event-stream")
     async def follow_turn(
         self,
-        turn_id: str,
-        principal: Principal,
-        turns: TurnService,
-        after: Annotated[int, Parameter(ge=0, le=MAX_EVENT_NUMBER)] = 0,
+        turn_id: FromPath[str],
+        principal: NamedDependency[Principal],
+        turns: NamedDependency[TurnService],
+        after: Annotated[int, QueryParameter(ge=0, le=MAX_EVENT_NUMBER)] = 0,
     ) -> Stream:
         """The turn's events as server-sent events, from number `after` + 1 on, until it ends."""
         events = await turns.follow(principal.user_id, turn_id, after)
         return _event_stream(events)
 
     @post("/{turn_id:str}/stop", opt={"rule": WRITE}, status_code=204)
-    async def stop_turn(self, turn_id: str, principal: Principal, turns: TurnService) -> None:
+    async def stop_turn(
+        self,
+        turn_id: FromPath[str],
+        principal: NamedDependency[Principal],
+        turns: NamedDependency[TurnService],
+    ) -> None:
         """Stop writing the reply; what it says so far stays."""
         await turns.stop(principal.user_id, turn_id)
 
@@ -88,7 +94,9 @@ class FeedController(Controller):
     tags = ("turns",)
 
     @get("/", opt={"rule": READ}, media_type="text/event-stream")
-    async def follow_feed(self, principal: Principal, feed: Feed) -> Stream:
+    async def follow_feed(
+        self, principal: NamedDependency[Principal], feed: NamedDependency[Feed]
+    ) -> Stream:
         """Server-sent events: conversations that changed, turns that began or ended."""
         return _event_stream(feed.follow(principal.user_id))
 
@@ -102,15 +110,15 @@ class OpenConversationController(Controller):
     @get("/", opt={"rule": READ})
     async def open_conversation(
         self,
-        conversation_id: str,
-        principal: Principal,
-        history: HistoryService,
-        turns: TurnService,
-        feedback: FeedbackService,
-        db: Database,
-        head: str | None = None,
-        before: str | None = None,
-        limit: Annotated[int, Parameter(ge=1, le=200)] = 50,
+        conversation_id: FromPath[str],
+        principal: NamedDependency[Principal],
+        history: NamedDependency[HistoryService],
+        turns: NamedDependency[TurnService],
+        feedback: NamedDependency[FeedbackService],
+        db: NamedDependency[Database],
+        head: Annotated[str | None, QueryParameter()] = None,
+        before: Annotated[str | None, QueryParameter()] = None,
+        limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
     ) -> OpenConversation:
         """The last `limit` messages of the branch at `head` (default: where it was left), or those
         above the message `before`."""
@@ -149,3 +157,6 @@ async def _view(
 
 def _event_stream(events: AsyncIterator[bytes]) -> Stream:
     return Stream(events, media_type="text/event-stream", headers=STREAM_HEADERS)
+
+
+CONTROLLERS = (TurnController, FeedController, OpenConversationController)

@@ -1,0 +1,42 @@
+"""The OpenAPI document of this server."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from litestar import Litestar, Request, Response, Router, get
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+
+from fireside import __version__
+from fireside.accounts.access import Rule
+
+
+def openapi_config() -> OpenAPIConfig:
+    """What Litestar needs to describe the routes; it serves the document under /api/schema too."""
+    return OpenAPIConfig(
+        title="Fireside",
+        version=__version__,
+        openapi_router=Router(
+            path="/api/schema",
+            route_handlers=[],
+            opt={"rule": Rule.PUBLIC},
+            include_in_schema=False,
+        ),
+        render_plugins=[JsonRenderPlugin()],
+    )
+
+
+@lru_cache(maxsize=4)
+def document(app: Litestar) -> bytes:
+    """The document as JSON, with its keys in a stable order."""
+    schema = app.openapi_schema.to_schema()
+    return msgspec.json.format(msgspec.json.encode(schema, order="deterministic"), indent=2)
+
+
+@get("/openapi.json", opt={"rule": Rule.PUBLIC}, include_in_schema=False, sync_to_thread=True)
+def serve_document(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """The OpenAPI document."""
+    return Response(document(request.app), media_type="application/json")
