@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import stat
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 from litestar import Request, Response, route
@@ -41,16 +42,16 @@ SECURITY_HEADERS = {
 }
 
 MEDIA_TYPES = {
-    ".css": "text/css; charset=utf-8",
-    ".html": "text/html; charset=utf-8",
+    ".css": "text/css",
+    ".html": "text/html",
     ".ico": "image/x-icon",
-    ".js": "text/javascript; charset=utf-8",
+    ".js": "text/javascript",
     ".json": "application/json",
     ".map": "application/json",
     ".png": "image/png",
     ".svg": "image/svg+xml",
     ".ttf": "font/ttf",
-    ".txt": "text/plain; charset=utf-8",
+    ".txt": "text/plain",
     ".wasm": "application/wasm",
     ".webmanifest": "application/manifest+json",
     ".woff": "font/woff",
@@ -68,12 +69,17 @@ NO_PAGE = """<!doctype html><meta charset=utf-8><title>Fireside</title>
 from the project's folder.</p>"""
 
 
+class _File(NamedTuple):
+    plain: bytes
+    packed: bytes | None
+    tag: str
+
+
 class PageFiles:
-    """The files under `root`, read when first asked for and kept."""
+    """The files under `root`, read when first asked for and kept until they change."""
 
     def __init__(self, root: Path | None) -> None:
         self._root = root.resolve() if root is not None else None
-        self.read = lru_cache(maxsize=1024)(self._read)
 
     def response(self, path: str, accepts_gzip: bool, etag: str | None) -> Response[bytes]:
         """The file at `path`, or the app's own page for addresses that the app routes itself.
@@ -90,38 +96,47 @@ class PageFiles:
         headers = dict(SECURITY_HEADERS)
         if found is None:
             headers["cache-control"] = NEVER
-            return Response(
-                NO_PAGE.encode(), media_type="text/html; charset=utf-8", headers=headers
-            )
-        plain, packed, tag = found
+            return Response(NO_PAGE.encode(), media_type="text/html", headers=headers)
         headers["cache-control"] = FOREVER if name.startswith(HASHED_FOLDER) else NEVER
-        headers["etag"] = tag
+        headers["etag"] = found.tag
         headers["vary"] = "accept-encoding"
-        if etag == tag:
+        if etag == found.tag:
             return Response(b"", status_code=304, headers=headers)
-        if packed is not None and accepts_gzip:
+        body = found.plain
+        if found.packed is not None and accepts_gzip:
             headers["content-encoding"] = "gzip"
+            body = found.packed
         return Response(
-            packed if packed is not None and accepts_gzip else plain,
+            body,
             media_type=MEDIA_TYPES.get(Path(name).suffix, "application/octet-stream"),
             headers=headers,
         )
 
-    def _read(self, name: str) -> tuple[bytes, bytes | None, str] | None:
+    def read(self, name: str) -> _File | None:
+        """The file called `name` as it is now; None when there is none."""
         if self._root is None or "\0" in name:
             return None
         path = (self._root / name).resolve()
-        if not path.is_relative_to(self._root) or not path.is_file():
+        try:
+            found = path.stat()
+        except OSError:
             return None
-        plain = path.read_bytes()
-        packed = gzip.compress(plain, 6, mtime=0) if path.suffix in COMPRESSED else None
-        return plain, packed, f'"{sha256_hex(plain)[:20]}"'
+        if not path.is_relative_to(self._root) or not stat.S_ISREG(found.st_mode):
+            return None
+        return _packed(path, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=1024)
+def _packed(path: Path, _mtime_ns: int) -> _File:
+    plain = path.read_bytes()
+    packed = gzip.compress(plain, 6, mtime=0) if path.suffix in COMPRESSED else None
+    return _File(plain, packed, f'"{sha256_hex(plain)[:20]}"')
 
 
 def find_page_root() -> Path | None:
     """Where the built page lies: inside the installed package, or in a checkout's web/dist."""
     package = Path(__file__).resolve().parent.parent
-    for root in (package / "webui", package.parent / "web" / "dist"):
+    for root in (package.parent / "web" / "dist", package / "webui"):
         if (root / "index.html").is_file():
             return root
     return None
@@ -131,6 +146,7 @@ def find_page_root() -> Path | None:
     ["/", "/{path:path}"],
     http_method=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
     opt={"rule": Rule.PUBLIC},
+    status_code=200,
     include_in_schema=False,
 )
 async def serve_page(
