@@ -61,7 +61,7 @@ class IdentifyMiddleware:
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Identify, then go on."""
         if scope["type"] in {"http", "websocket"}:
-            state = scope["state"]
+            state = scope.setdefault("state", {})
             state["principal"] = None
             try:
                 state["principal"] = await self._identify(scope)

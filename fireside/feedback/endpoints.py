@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
 from fireside.accounts.access import Rule
-from fireside.accounts.domain import Principal
+from fireside.accounts.domain import Principal, Scope
 from fireside.conversation.message import ConversationId, MessageId
 from fireside.db.database import Database
 from fireside.feedback.domain import MAX_COMMENT_CHARS, FeedbackEvent, Reason, Thumb
@@ -54,7 +54,7 @@ class FeedbackController(Controller):
     path = "/api/feedback"
     tags = ("feedback",)
 
-    @post(opt={"rule": Rule.SIGNED_IN})
+    @post(opt={"rule": Rule.SIGNED_IN.with_scope(Scope.CONVERSATIONS_WRITE)})
     async def record(
         self,
         data: JSONBody[ThumbIn | ChoiceIn],
