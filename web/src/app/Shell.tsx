@@ -26,7 +26,8 @@ function Frame({ children }: { children: ReactNode }) {
   const book = useBook();
   const [path, navigate] = useLocation();
   const onNew = useCallback(() => {
-    if (book.get(null).getState().phase !== "fresh" || book.get(null).getState().temporary) book.renew(false);
+    const { phase, temporary } = book.get(null).getState();
+    if (phase !== "fresh" || temporary) book.renew(false);
     navigate("/");
   }, [book, navigate]);
   const onCopyReply = useCallback(() => {

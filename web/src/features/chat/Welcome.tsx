@@ -34,7 +34,7 @@ export function Starters({ folderId }: { folderId: string | null }) {
   const t = useT();
   const { session, model } = useThread();
   return (
-    <ul aria-label={t("chat.starters.label")} className="mt-5 grid gap-2 sm:grid-cols-2">
+    <ul aria-label={t("chat.starters.label")} className="mt-5 grid grid-cols-2 gap-2">
       {ideas.map(({ icon: Icon, label, text }) => (
         <li key={label}>
           <button
@@ -47,7 +47,7 @@ export function Starters({ folderId }: { folderId: string | null }) {
             <Icon size={18} className="mt-0.5 shrink-0 text-ember" aria-hidden />
             <span>
               <span className="block text-sm font-medium">{t(label)}</span>
-              <span className="line-clamp-2 text-sm text-ink-faint">{t(text)}</span>
+              <span className="line-clamp-2 text-sm text-ink-faint max-sm:hidden">{t(text)}</span>
             </span>
           </button>
         </li>

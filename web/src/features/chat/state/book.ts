@@ -14,6 +14,8 @@ export class SessionBook {
   /** The session of a conversation, or the blank one that waits for its first message. */
   get(conversationId: string | null): ThreadSession {
     if (conversationId === null) return (this.blank ??= this.make(null, false));
+    // Its page has moved to its own address: the next blank page is a new one.
+    if (this.blank?.id === conversationId) this.blank = null;
     const known = this.sessions.get(conversationId);
     if (known !== undefined) {
       this.sessions.delete(conversationId);
@@ -28,7 +30,7 @@ export class SessionBook {
 
   /** Throw the blank session away and begin one that is temporary, or not. */
   renew(temporary: boolean): ThreadSession {
-    this.blank?.close();
+    if (this.blank?.id === null) this.blank.close();
     this.blank = this.make(null, temporary);
     return this.blank;
   }
@@ -55,10 +57,7 @@ export class SessionBook {
       conversationId,
       {
         ...this.watcher,
-        onCreated: (session, id) => {
-          if (this.blank === session) this.blank = null;
-          this.keep(id, session);
-        },
+        onCreated: (session, id) => this.keep(id, session),
       },
       temporary,
     );
