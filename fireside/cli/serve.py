@@ -19,7 +19,7 @@ from fireside.api.logs import LogWriter, configure_logging
 from fireside.app import asgi, build
 from fireside.db.database import url_for
 from fireside.db.migrate import upgrade
-from fireside.errors import Conflict, UserError
+from fireside.errors import BackendFailed, Conflict, UserError
 from fireside.settings import Settings, load
 
 
@@ -120,7 +120,14 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
             lifespan="on",
             loop="none",
         )
-        await _Server(config, listener).serve(sockets=[listener])
+        server = _Server(config, listener)
+        await server.serve(sockets=[listener])
+        if not server.started:
+            raise BackendFailed(
+                "startup_failed",
+                "Fireside could not start.",
+                hint="The log above names the cause; `fireside doctor` looks for more.",
+            )
     finally:
         await anyio.to_thread.run_sync(writer.close)
 
