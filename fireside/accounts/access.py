@@ -102,7 +102,9 @@ def session_secret(cookie_header: bytes) -> str | None:
     return None
 
 
-def check_access(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+async def check_access(  # noqa: RUF029  the framework runs a plain function in a thread
+    connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
+) -> None:
     """Guard for the whole app: hold the caller against the route's declared rule."""
     if _is_automatic_options(handler):
         return
