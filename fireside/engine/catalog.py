@@ -57,6 +57,7 @@ class ModelCatalog:
         self._by_name: dict[str, Offer] = {}
         self._offers: tuple[Offer, ...] = ()
         self._default: str | None = None
+        self._expected: frozenset[str] = frozenset()
         self._excuse = NoEngine("The model is still being started.", hint="Try again in a moment.")
 
     def replace(
@@ -65,12 +66,14 @@ class ModelCatalog:
         *,
         default: str = "",
         stand_ins: Mapping[str, str] = {},
+        expected: Iterable[str] = (),
         excuse: NoEngine | None = None,
     ) -> None:
         """Put a new table in place of the present one, in one step.
 
         `default` is the name preferred for requests that name none. `stand_ins` maps names that
         are not offered to names that are, such as a bundled model that another one replaced.
+        `expected` are names on their way: asking for one is told to wait, not that it is unknown.
         `excuse` is raised where nothing can answer.
         """
         ordered = sorted(offers, key=lambda offer: (not offer.ready, offer.rank))
@@ -85,6 +88,7 @@ class ModelCatalog:
         self._by_name = by_name
         self._offers = tuple(sorted(ordered, key=lambda offer: offer.rank))
         self._default = _default(self._offers, by_name, default)
+        self._expected = frozenset(expected)
         if excuse is not None:
             self._excuse = excuse
 
@@ -96,7 +100,7 @@ class ModelCatalog:
         """
         offer = self._by_name.get(name if name is not None else self._default or "")
         if offer is None:
-            if name is None or not self._offers:
+            if name is None or not self._offers or name in self._expected:
                 raise _again(self._excuse)
             raise ModelNotFound(name)
         if name is None and need not in offer.model.capabilities:
@@ -138,9 +142,11 @@ class ModelCatalog:
 
 
 def _default(offers: tuple[Offer, ...], by_name: Mapping[str, Offer], wanted: str) -> str | None:
-    if wanted in by_name:
-        return wanted
     chatting = [offer for offer in offers if Capability.CHAT in offer.model.capabilities]
+    if wanted in by_name:
+        if by_name[wanted].ready:
+            return wanted
+        chatting.insert(0, by_name[wanted])
     ready = [offer for offer in chatting if offer.ready]
     return next((offer.public_name for offer in ready or chatting), None)
 

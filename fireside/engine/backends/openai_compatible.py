@@ -1,8 +1,9 @@
 """Any server that speaks OpenAI's HTTP API: vLLM, SGLang, llama.cpp, Ollama, hosted ones.
 
-It always streams from the engine, whatever our caller wants. A request is sent again only while
-nothing has been answered. An engine is judged by its tokens: keep-alive comments and empty chunks
-do not count as progress.
+It streams from the engine whatever our caller wants, so that tokens can be watched; only a reply of
+bounded length that nobody watches is asked for in one piece. A request is sent again only while
+nothing has been answered. An engine is judged by its tokens, written or (where it tells) read:
+keep-alive comments and empty chunks do not count as progress.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 
 import msgspec
 
@@ -35,7 +36,12 @@ from fireside.engine.backends.openai_listing import (
     models_of,
 )
 from fireside.engine.backends.openai_request import Flavour, HttpCall, call_for
-from fireside.engine.backends.openai_stream import UNREADABLE, ChunkReader, StreamError
+from fireside.engine.backends.openai_stream import (
+    MAX_REPLY_BYTES,
+    UNREADABLE,
+    ChunkReader,
+    StreamError,
+)
 from fireside.engine.errors import EngineStalled, EngineUnreachable, GarbledReply
 from fireside.engine.ports import (
     Embeddings,
@@ -86,29 +92,43 @@ _decode_embeddings = msgspec.json.Decoder(_EmbeddingsReply).decode
 class _Pace:
     """When a reply's tokens came, and how long the next one is waited for."""
 
-    def __init__(self, started_s: float, stall_s: float) -> None:
+    def __init__(self, started_s: float, settings: EngineSettings) -> None:
         self._started_s = started_s
-        self._stall_s = stall_s
-        self._first_s: float | None = None
-        self.last_s = started_s
+        self._settings = settings
+        self._num_deltas = 0
+        self._num_read = 0
+        self._first_s = started_s
+        self.last_s = started_s  # of any progress
 
-    def note(self, reply: Reply, arrived_s: float, now_s: float) -> None:
-        """Tokens arrived; the next ones may take until the stall timeout from `now_s`."""
-        self.last_s = arrived_s
-        if self._first_s is None:
-            self._first_s = arrived_s
-            reply.expect_within(self._stall_s)
+    def note(self, reply: Reply, reader: ChunkReader, arrived_s: float, now_s: float) -> bool:
+        """Whether what arrived brought the reply forward; then the next may take its time again.
+
+        It may take that from `now_s` on: the time our caller took to read is not silence.
+        """
+        first = not self._num_deltas
+        if reader.num_deltas > self._num_deltas:
+            self._num_deltas = reader.num_deltas
+            if first:
+                self._first_s = arrived_s
+                reply.expect_within(self._settings.stall_timeout_s)
+            else:
+                reply.extend(now_s + self._settings.stall_timeout_s)
+        elif first and reader.num_read > self._num_read:
+            self._num_read = reader.num_read
+            reply.extend(now_s + self._settings.first_token_timeout_s)
         else:
-            reply.extend(now_s + self._stall_s)
+            return False
+        self.last_s = arrived_s
+        return True
 
-    def times_ms(self, num_deltas: int) -> tuple[float | None, float | None]:
+    def times_ms(self) -> tuple[float | None, float | None]:
         """Time to the first delta and mean time between deltas, where there were any."""
-        if self._first_s is None:
+        if not self._num_deltas:
             return None, None
         ttft_ms = round((self._first_s - self._started_s) * 1000, 3)
-        if num_deltas < 2:
+        if self._num_deltas == 1:
             return ttft_ms, None
-        return ttft_ms, round((self.last_s - self._first_s) * 1000 / (num_deltas - 1), 3)
+        return ttft_ms, round((self.last_s - self._first_s) * 1000 / (self._num_deltas - 1), 3)
 
 
 class OpenAICompatibleEngine:
@@ -131,6 +151,7 @@ class OpenAICompatibleEngine:
         self._new_id = new_id
         self._jitter = jitter
         self._stalled_at_s: float | None = None
+        self.last_progress_s = 0.0  # loop time of the latest token of any reply
         self._props: Props | None = None
         headers = {} if not api_key else {"authorization": f"Bearer {api_key}"}
         url = base_url.rstrip("/")
@@ -145,30 +166,32 @@ class OpenAICompatibleEngine:
     def name(self) -> str:
         return self._name
 
-    async def generate(self, request: GenerationRequest) -> AsyncIterator[StreamEvent]:
+    async def generate(self, request: GenerationRequest) -> AsyncGenerator[StreamEvent, None]:
         """Stream one message; see the port."""
         call = call_for(request, await self._known_flavour())
         loop = asyncio.get_running_loop()
-        pace = _Pace(loop.time(), self._settings.stall_timeout_s)
+        pace = _Pace(loop.time(), self._settings)
         reader = ChunkReader(self._new_call_id, infill=call.infill)
+        feed = reader.feed_whole if call.whole else reader.feed
         reply, pieces = await self._begin(call, request)
         ended = False
         try:
             if isinstance(request.prompt, TextPrompt) and request.prompt.echo:
                 yield reader.begin_text(request.prompt.text)
+            if call.whole:
+                pieces.append(await reply.read(MAX_REPLY_BYTES))
             while pieces:
-                arrived_s, num_before = loop.time(), reader.num_deltas
-                for event in reader.feed(pieces):
+                arrived_s = loop.time()
+                for event in feed(pieces):
                     yield event
-                if reader.num_deltas > num_before:
+                if pace.note(reply, reader, arrived_s, loop.time()):
                     self._stalled_at_s = None
-                    # From now, not from arrived_s: our caller's own slowness is not silence.
-                    pace.note(reply, arrived_s, loop.time())
+                    self.last_progress_s = arrived_s
                 pieces = await self._more(reply, reader)
             if not reader.done and reader.finish_reason is None:
                 raise self._broken_off(reader.rest(), request.model)
             ended = True
-            for event in reader.end(*pace.times_ms(reader.num_deltas)):
+            for event in reader.end(*pace.times_ms()):
                 yield event
         except ReadTimeout:
             self._stalled_at_s = loop.time()
@@ -251,7 +274,7 @@ class OpenAICompatibleEngine:
         """A reply with status 200; anything else is raised, after a few tries where they help."""
         http = self._root_http if call.at_root else self._http
         headers = {"x-request-id": request_id} if _PLAIN_ID.fullmatch(request_id) else {}
-        timeout_s = self._settings.first_token_timeout_s
+        timeout_s = self._settings.first_token_timeout_s + call.extra_s
         while True:
             if attempt:
                 await asyncio.sleep(BACKOFF_S * 2 ** (attempt - 1) * (0.5 + self._jitter()))

@@ -85,6 +85,7 @@ class ChatBody(msgspec.Struct, frozen=True, omit_defaults=True):
     response_format: WireFormat | UnsetType = UNSET
     continue_final_message: bool | UnsetType = UNSET
     add_generation_prompt: bool | UnsetType = UNSET
+    return_progress: bool | UnsetType = UNSET
     logprobs: bool | UnsetType = UNSET
     top_logprobs: int | UnsetType = UNSET
     max_completion_tokens: int | UnsetType = UNSET
@@ -107,6 +108,7 @@ class TextBody(msgspec.Struct, frozen=True, omit_defaults=True):
     stream: bool
     prompt: str
     suffix: str | UnsetType = UNSET
+    return_progress: bool | UnsetType = UNSET
     stream_options: StreamOptions | UnsetType = UNSET
     logprobs: int | UnsetType = UNSET
     max_tokens: int | UnsetType = UNSET
@@ -127,6 +129,7 @@ class InfillBody(msgspec.Struct, frozen=True, omit_defaults=True):
     stream: bool
     input_prefix: str
     input_suffix: str
+    return_progress: bool
     n_predict: int | UnsetType = UNSET
     temperature: float | UnsetType = UNSET
     top_p: float | UnsetType = UNSET
@@ -138,34 +141,59 @@ class InfillBody(msgspec.Struct, frozen=True, omit_defaults=True):
     seed: int | UnsetType = UNSET
 
 
+MAX_WHOLE_TOKENS = 1024
+SLOWEST_TOKEN_S = 0.2
+
 T = TypeVar("T")
 
 _encode = msgspec.json.Encoder().encode
 
 
 class HttpCall(msgspec.Struct, frozen=True):
-    """What to send. `at_root`: the path is not below /v1. `infill`: the answer is llama.cpp's."""
+    """What to send. `at_root`: the path is not below /v1. `infill`: the answer is llama.cpp's.
+
+    `whole`: it is not a stream. `extra_s`: how much longer than a first token the head may take.
+    """
 
     path: str
     body: bytes
     at_root: bool = False
     infill: bool = False
+    whole: bool = False
+    extra_s: float = 0.0
 
 
 def call_for(request: GenerationRequest, flavour: Flavour) -> HttpCall:
     """The HTTP call that runs `request`. Raises UserError when this flavour cannot express it."""
-    match request.prompt:
-        case ChatPrompt():
-            body: ChatBody | TextBody | InfillBody = _chat(request, request.prompt, flavour)
-            return HttpCall("/chat/completions", _encode(body))
-        case TextPrompt(suffix=str(suffix)) if flavour is Flavour.LLAMA_CPP:
-            body = _infill(request.prompt.text, suffix, request.sampling)
+    prompt = request.prompt
+    if isinstance(prompt, TextPrompt) and prompt.suffix is not None:
+        if flavour is Flavour.LLAMA_CPP:
+            body = _infill(prompt.text, prompt.suffix, request.sampling)
             return HttpCall("/infill", _encode(body), at_root=True, infill=True)
-        case TextPrompt():
-            return HttpCall("/completions", _encode(_text(request, request.prompt, flavour)))
+    extra_s = _whole_extra_s(request, flavour)
+    stream = extra_s is None
+    if isinstance(prompt, ChatPrompt):
+        path, encoded = "/chat/completions", _encode(_chat(request, prompt, flavour, stream))
+    else:
+        path, encoded = "/completions", _encode(_text(request, prompt, flavour, stream))
+    return HttpCall(path, encoded, whole=not stream, extra_s=extra_s or 0.0)
 
 
-def _chat(request: GenerationRequest, prompt: ChatPrompt, flavour: Flavour) -> ChatBody:
+def _whole_extra_s(request: GenerationRequest, flavour: Flavour) -> float | None:
+    """How much time a reply in one piece may take after its first token; None: stream it.
+
+    A whole reply shows no tokens by which to tell that its engine is dead, so it must be bounded.
+    llama.cpp always streams: it sees that its client left only when it writes.
+    """
+    max_tokens = request.sampling.max_tokens
+    if not request.whole or max_tokens is None or flavour is Flavour.LLAMA_CPP:
+        return None
+    return max_tokens * SLOWEST_TOKEN_S if max_tokens <= MAX_WHOLE_TOKENS else None
+
+
+def _chat(
+    request: GenerationRequest, prompt: ChatPrompt, flavour: Flavour, stream: bool
+) -> ChatBody:
     sampling = request.sampling
     continues = prompt.continue_final
     if continues:
@@ -175,15 +203,16 @@ def _chat(request: GenerationRequest, prompt: ChatPrompt, flavour: Flavour) -> C
     max_tokens = _set(sampling.max_tokens)
     return ChatBody(
         model=request.model,
-        stream=True,
+        stream=stream,
         messages=emit(prompt.messages),
-        stream_options=StreamOptions(),
+        stream_options=StreamOptions() if stream else UNSET,
         tools=[_tool(each) for each in prompt.tools] if prompt.tools else UNSET,
         tool_choice=_tool_choice(prompt) if prompt.tools else UNSET,
         parallel_tool_calls=_set(prompt.parallel_tool_calls),
         response_format=_format(prompt.response_format),
         continue_final_message=True if by_flag else UNSET,
         add_generation_prompt=False if by_flag else UNSET,
+        return_progress=_progress(flavour),
         logprobs=True if sampling.logprobs else UNSET,
         top_logprobs=_set(sampling.top_logprobs),
         max_completion_tokens=max_tokens if original else UNSET,
@@ -200,16 +229,19 @@ def _chat(request: GenerationRequest, prompt: ChatPrompt, flavour: Flavour) -> C
     )
 
 
-def _text(request: GenerationRequest, prompt: TextPrompt, flavour: Flavour) -> TextBody:
+def _text(
+    request: GenerationRequest, prompt: TextPrompt, flavour: Flavour, stream: bool
+) -> TextBody:
     sampling = request.sampling
     original = flavour is Flavour.OPENAI
     wants_logprobs = sampling.logprobs or sampling.top_logprobs is not None
     return TextBody(
         model=request.model,
-        stream=True,
+        stream=stream,
         prompt=prompt.text,
         suffix=_set(prompt.suffix),
-        stream_options=StreamOptions(),
+        return_progress=_progress(flavour),
+        stream_options=StreamOptions() if stream else UNSET,
         logprobs=(sampling.top_logprobs or 1) if wants_logprobs else UNSET,
         max_tokens=_set(sampling.max_tokens),
         temperature=_set(sampling.temperature),
@@ -229,6 +261,7 @@ def _infill(prefix: str, suffix: str, sampling: Sampling) -> InfillBody:
         stream=True,
         input_prefix=prefix,
         input_suffix=suffix,
+        return_progress=True,
         n_predict=_set(sampling.max_tokens),
         temperature=_set(sampling.temperature),
         top_p=_set(sampling.top_p),
@@ -277,6 +310,12 @@ def _format(wanted: ResponseFormat | None) -> WireFormat | UnsetType:
             return WireFormat("json_object")
         case JsonSchema(name=name, schema=schema, strict=strict):
             return WireFormat("json_schema", WireSchema(name, schema, strict))
+
+
+def _progress(flavour: Flavour) -> bool | UnsetType:
+    # llama.cpp notices that its client left only when it writes, and while it reads a prompt it
+    # writes nothing but this.
+    return True if flavour is Flavour.LLAMA_CPP else UNSET
 
 
 def _set(value: T | None) -> T | UnsetType:

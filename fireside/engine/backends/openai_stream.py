@@ -87,6 +87,7 @@ class Choice(_Wire, frozen=True, gc=False):
     """One of a chunk's choices; only the first is asked for and read."""
 
     delta: Delta | None = None
+    message: Delta | None = None  # in a reply that is not a stream
     text: str | None = None
     finish_reason: str | None = None
     logprobs: Logprobs | None = None
@@ -114,6 +115,12 @@ class Timings(_Wire, frozen=True, gc=False):
     predicted_n: int = 0
 
 
+class PromptProgress(_Wire, frozen=True, gc=False):
+    """How far llama.cpp has read the prompt."""
+
+    processed: int = 0
+
+
 class WireError(_Wire, frozen=True, gc=False):
     """An error object, in a body or in mid-stream; numbers as llama.cpp gives them."""
 
@@ -131,6 +138,7 @@ class Chunk(_Wire, frozen=True, gc=False):
     choices: list[Choice] = []
     usage: WireUsage | None = None
     timings: Timings | None = None
+    prompt_progress: PromptProgress | None = None
     error: WireError | str | None = None
 
 
@@ -141,6 +149,7 @@ class InfillChunk(_Wire, frozen=True, gc=False):
     stop: bool = False
     stop_type: str = ""
     timings: Timings | None = None
+    prompt_progress: PromptProgress | None = None
     error: WireError | str | None = None
 
 
@@ -190,6 +199,7 @@ class ChunkReader:
         self._usage: WireUsage | None = None
         self._timings: Timings | None = None
         self.num_deltas = 0
+        self.num_read = 0  # tokens of the prompt, where the engine tells
         self.finish_reason: FinishReason | None = None
         self.done = False  # the engine said [DONE]
         self.failure: Exception | None = None
@@ -209,6 +219,15 @@ class ChunkReader:
             self.failure = error
         return events
 
+    def feed_whole(self, pieces: list[bytes]) -> list[StreamEvent]:
+        """The events of a reply that came as one JSON object; `pieces` are all of it."""
+        self.done = True
+        try:
+            return self._take(b"".join(pieces))
+        except UNREADABLE as error:
+            self.failure = error
+            return []
+
     def rest(self) -> bytes:
         """What has arrived of a frame that never ended."""
         return self._splitter.rest()
@@ -221,10 +240,12 @@ class ChunkReader:
             self._usage = chunk.usage
         if chunk.timings is not None:
             self._timings = chunk.timings
+        if chunk.prompt_progress is not None:
+            self.num_read = chunk.prompt_progress.processed
         if not chunk.choices:
             return []
         choice = chunk.choices[0]
-        delta = choice.delta
+        delta = choice.delta or choice.message
         text = choice.text if delta is None else delta.content
         if text and self._open is Text and choice.finish_reason is None:
             self._count(payload)
@@ -236,6 +257,8 @@ class ChunkReader:
         chunk = decode_infill(payload)
         if chunk.error is not None:
             raise StreamError(as_error(chunk.error))
+        if chunk.prompt_progress is not None:
+            self.num_read = chunk.prompt_progress.processed
         events: list[StreamEvent] = []
         if chunk.content:
             self._write(events, Text, chunk.content)
@@ -275,7 +298,7 @@ class ChunkReader:
 
     def _take_rest(self, choice: Choice, text: str | None, payload: bytes) -> list[StreamEvent]:
         events: list[StreamEvent] = []
-        delta = choice.delta
+        delta = choice.delta or choice.message
         if delta is not None:
             if thought := delta.reasoning_content or delta.reasoning:
                 self._write(events, Reasoning, thought)
