@@ -16,7 +16,9 @@ import type { ConversationView } from "@/lib/api/types";
 export function ChatPage({ conversationId }: { conversationId: string | null }) {
   const book = useBook();
   const [, navigate] = useLocation();
-  const folderId = new URLSearchParams(useSearch()).get("folder");
+  const query = new URLSearchParams(useSearch());
+  const folderId = query.get("folder");
+  const sought = query.get("message");
   // The blank session is replaced when the person wants a temporary chat; drawing again fetches it.
   const [, redraw] = useState(0);
   const session = book.get(conversationId);
@@ -28,6 +30,13 @@ export function ChatPage({ conversationId }: { conversationId: string | null }) 
   useEffect(() => {
     if (newId !== null) navigate(`/c/${newId}`);
   }, [newId, navigate]);
+
+  // A search led here: show the message, then take it out of the address.
+  useEffect(() => {
+    if (sought === null || conversationId === null) return;
+    void session.reveal(sought);
+    navigate(`/c/${conversationId}`, { replace: true });
+  }, [sought, conversationId, session, navigate]);
 
   return (
     <ChatView

@@ -62,13 +62,16 @@ export async function readStream(
   const parser = new FrameParser();
   try {
     for (;;) {
-      const { done, value } = await reader.read();
+      const { done, value } = await reader.read().catch((cause: unknown) => {
+        if (signal.aborted) throw cause;
+        throw new ApiError(0, "stream_cut", "");
+      });
       if (done) return;
       for (const frame of parser.push(value)) take(frame);
     }
-  } catch (cause) {
-    if (signal.aborted) throw cause;
-    throw new ApiError(0, "stream_cut", "");
+  } finally {
+    // Also when `take` threw: an abandoned connection would stay open.
+    reader.cancel().catch(() => undefined);
   }
 }
 

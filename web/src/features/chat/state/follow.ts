@@ -63,7 +63,7 @@ export async function follow(task: Following): Promise<Outcome> {
       attempt += 1;
     }
     if (attempt > 1) task.onConnection(false);
-    await pause(backoffMs(attempt), signal);
+    await pause(backoffMs(attempt - 1), signal);
   }
   return "aborted";
 }

@@ -1,4 +1,4 @@
-import { openConversation, patchConversation, startTurn, stopTurn } from "@/features/chat/api";
+import { openConversation, PAGE, patchConversation, startTurn, stopTurn } from "@/features/chat/api";
 import { follow } from "@/features/chat/state/follow";
 import { FrameBatch } from "@/features/chat/state/frames";
 import * as change from "@/features/chat/state/state";
@@ -8,6 +8,9 @@ import type { ConversationView, FeedEvent, RunningTurn, Thumb, TurnAsk, TurnStar
 import type { Fold } from "@/lib/conversation/fold";
 import { isRunning, type Message } from "@/lib/conversation/types";
 import { newId } from "@/lib/ids";
+
+/** How many pages of 200 messages are read to find one that was searched for. */
+const REVEAL_PAGES = 60;
 
 /** What a session tells the page around it. */
 export interface SessionWatcher {
@@ -31,6 +34,7 @@ export class ThreadSession {
   private readonly grown = new Map<string, Fold>();
   private readonly frames = new FrameBatch(() => this.drawGrowth());
   private asking = 0;
+  private opening: Promise<void> | null = null;
 
   constructor(
     readonly conversationId: string | null,
@@ -62,7 +66,15 @@ export class ThreadSession {
   }
 
   /** Read the conversation and follow what runs in it. `head` shows another branch. */
-  async open(head?: string): Promise<void> {
+  open(head?: string): Promise<void> {
+    const reading = this.read(head).finally(() => {
+      if (this.opening === reading) this.opening = null;
+    });
+    this.opening = reading;
+    return reading;
+  }
+
+  private async read(head?: string): Promise<void> {
     const id = this.id;
     if (id === null) return;
     if (this.state.phase !== "ready") this.patch({ phase: "loading", error: null });
@@ -78,14 +90,14 @@ export class ThreadSession {
   }
 
   /** Read further up. */
-  async loadEarlier(): Promise<void> {
+  async loadEarlier(limit = PAGE): Promise<void> {
     const { views, hasEarlier, loadingEarlier } = this.state;
     const first = views[0]?.message;
     if (!hasEarlier || loadingEarlier || first === undefined || this.id === null) return;
     this.patch({ loadingEarlier: true });
     try {
       const head = this.state.views.at(-1)!.message.id;
-      const open = await openConversation(this.id, { head, before: first.id });
+      const open = await openConversation(this.id, { head, before: first.id, limit });
       this.set(change.prepended(this.state, open));
     } catch {
       this.patch({ loadingEarlier: false });
@@ -188,11 +200,29 @@ export class ThreadSession {
     if (turnId !== undefined) await stopTurn(turnId);
   }
 
-  /** Show the branch that `messageId` is on. */
+  /** Show the branch that `messageId` is on, down to its newest leaf, here and wherever it is opened next. */
   async showBranch(messageId: string): Promise<void> {
     if (this.id === null) return;
-    const conversation = await patchConversation(this.id, { head: messageId });
-    await this.open(conversation.head ?? messageId);
+    this.patch({ comparison: null });
+    await this.open(messageId);
+    const leaf = change.lastView(this.state)?.message.id;
+    if (leaf !== undefined) await patchConversation(this.id, { head: leaf });
+  }
+
+  /** Show one message, however far up it is, on whichever branch. */
+  async reveal(messageId: string): Promise<void> {
+    if (this.opening !== null) await this.opening;
+    if (change.findView(this.state, messageId) === null) await this.open(messageId);
+    for (let page = 0; page < REVEAL_PAGES && this.state.hasEarlier; page++) {
+      if (change.findView(this.state, messageId) !== null) break;
+      await this.loadEarlier(200);
+    }
+    if (change.findView(this.state, messageId) !== null) this.patch({ revealed: messageId });
+  }
+
+  /** The message was scrolled to. */
+  revealDone(): void {
+    this.patch({ revealed: null });
   }
 
   setThumb(messageId: string, thumb: Thumb | "none"): void {

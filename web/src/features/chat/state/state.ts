@@ -30,6 +30,8 @@ export interface ThreadState {
   pending: Pending | null;
   temporary: boolean;
   comparison: Comparison | null;
+  /** A message to be scrolled to. */
+  revealed: string | null;
   /** False while a reply is being written that cannot be read just now. */
   connected: boolean;
 }
@@ -47,6 +49,7 @@ export function freshState(temporary = false): ThreadState {
     pending: null,
     temporary,
     comparison: null,
+    revealed: null,
     connected: true,
   };
 }

@@ -23,7 +23,7 @@ export function Thread() {
   const scroller = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
   const top = useRef<HTMLDivElement>(null);
-  const { atEnd, toEnd } = useStickToBottom(scroller, content);
+  const { atEnd, toEnd, letGo } = useStickToBottom(scroller, content);
   const { views, pending, hasEarlier, loadingEarlier } = state;
   const firstId = views[0]?.message.id;
   useKeepPlace(scroller, firstId, views.at(-1)?.message.id);
@@ -45,6 +45,16 @@ export function Thread() {
     watcher.observe(mark);
     return () => watcher.disconnect();
   }, [session, hasEarlier, firstId]);
+
+  const { revealed } = state;
+  useEffect(() => {
+    if (revealed === null) return;
+    const found = content.current?.querySelector(`[data-message="${CSS.escape(revealed)}"]`);
+    letGo();
+    found?.scrollIntoView({ block: "center" });
+    found?.classList.add("fs-revealed");
+    session.revealDone();
+  }, [revealed, session, letGo]);
 
   const asked = pending !== null;
   useEffect(() => {

@@ -7,6 +7,8 @@ export interface Stick {
   atEnd: boolean;
   /** Go to the end and stay there while the thread grows. */
   toEnd: (smooth?: boolean) => void;
+  /** Stay where the person is, although the thread grows. */
+  letGo: () => void;
 }
 
 /**
@@ -31,6 +33,10 @@ export function useStickToBottom(
     },
     [scroller],
   );
+
+  const letGo = useCallback(() => {
+    sticking.current = false;
+  }, []);
 
   useEffect(() => {
     const box = scroller.current;
@@ -62,5 +68,5 @@ export function useStickToBottom(
     };
   }, [scroller, content]);
 
-  return { atEnd, toEnd };
+  return { atEnd, toEnd, letGo };
 }

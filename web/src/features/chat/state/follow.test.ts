@@ -1,0 +1,105 @@
+import { expect, test } from "vitest";
+import { follow, type Outcome } from "@/features/chat/state/follow";
+import { eventsOf, json, refuse, serveWith, skeleton, streamOf } from "@/features/chat/state/fakeServer";
+import { textOf, type Message } from "@/lib/conversation/types";
+
+const words = ["One", " two", " three", " four", " five"];
+const events = eventsOf(words);
+
+interface Seen {
+  outcome: Outcome;
+  texts: string[];
+  message: Message;
+}
+
+async function run(message: Message = skeleton, after = 0): Promise<Seen> {
+  const texts: string[] = [];
+  let last = message;
+  const outcome = await follow({
+    turnId: "t1",
+    message,
+    after,
+    signal: new AbortController().signal,
+    onGrowth: (fold) => {
+      last = fold.message();
+      texts.push(textOf(last));
+    },
+    onTitle: () => undefined,
+    onConnection: () => undefined,
+  });
+  return { outcome, texts, message: last };
+}
+
+test("a stream is read to its end", async () => {
+  serveWith(({ query }) => streamOf(events, Number(query.get("after"))));
+  const { outcome, message } = await run();
+  expect(outcome).toBe("ended");
+  expect(textOf(message)).toBe("One two three four five");
+});
+
+test("a stream cut at any event goes on where it was, with nothing lost or said twice", async () => {
+  for (let cut = 1; cut <= events.length; cut++) {
+    let first = true;
+    const calls = serveWith(({ query }) => {
+      const response = streamOf(events, Number(query.get("after")), first ? cut : undefined);
+      first = false;
+      return response;
+    });
+    const { outcome, message } = await run();
+    expect(outcome).toBe("ended");
+    expect(textOf(message)).toBe("One two three four five");
+    expect(calls.map((call) => call.query.get("after"))).toEqual(["0", String(cut - 1)]);
+  }
+});
+
+test("a server that is away for a while is waited for", async () => {
+  let tries = 0;
+  serveWith(({ query }) => {
+    tries += 1;
+    if (tries === 1) return streamOf(events, 0, 4);
+    if (tries === 2) throw new TypeError("network");
+    if (tries === 3) return refuse(503, "starting");
+    return streamOf(events, Number(query.get("after")));
+  });
+  expect(textOf((await run()).message)).toBe("One two three four five");
+});
+
+test("events that come again are skipped", async () => {
+  let tries = 0;
+  serveWith(() => streamOf(events, 0, tries++ === 0 ? 5 : undefined));
+  expect(textOf((await run()).message)).toBe("One two three four five");
+});
+
+test("a reply that was opened in the middle goes on after what it holds", async () => {
+  const half: Message = { ...skeleton, parts: [{ type: "text", text: "One two" }] };
+  const calls = serveWith(({ query }) => streamOf(events, Number(query.get("after"))));
+  const { texts } = await run(half, 4);
+  expect(calls[0]!.query.get("after")).toBe("4");
+  expect(texts[0]).toBe("One two three");
+  expect(texts.at(-1)).toBe("One two three four five");
+});
+
+test("a snapshot replaces what is held when the journal is gone", async () => {
+  const whole: Message = { ...skeleton, parts: [{ type: "text", text: "All of it." }] };
+  const { status: _, ...ended } = whole;
+  serveWith(
+    () =>
+      json({}) && new Response(`id: 9\ndata: ${JSON.stringify({ type: "snapshot", message: ended })}\n\n`),
+  );
+  const { outcome, message } = await run({ ...skeleton, parts: [{ type: "text", text: "All" }] }, 3);
+  expect(outcome).toBe("ended");
+  expect(textOf(message)).toBe("All of it.");
+});
+
+test("what does not fit is read again from the first event", async () => {
+  const wrong: Message = { ...skeleton, parts: [] };
+  const calls = serveWith(({ query }) => streamOf(events, Number(query.get("after"))));
+  const { message } = await run(wrong, 4);
+  expect(calls.map((call) => call.query.get("after"))).toEqual(["4", "0"]);
+  expect(textOf(message)).toBe("One two three four five");
+});
+
+test("a turn that the server does not know any more is given up", async () => {
+  serveWith(() => refuse(404, "unknown_turn"));
+  expect((await run()).outcome).toBe("unknown");
+});
