@@ -6,6 +6,7 @@ A test runs the check, so that a change of the interface is always seen in the d
 
 from __future__ import annotations
 
+import json
 import sys
 
 import reference_code
@@ -18,14 +19,14 @@ NOTICE = "<!-- Written by `make docs` from the code. Change the code, not this p
 
 def pages() -> dict[str, str]:
     """File name -> content, for every generated file."""
-    document = reference_http.openapi()
+    document = reference_http.openapi_text()
     return {
         "settings.md": NOTICE + reference_code.settings(),
         "cli.md": NOTICE + reference_code.commands(),
         "events.md": NOTICE + reference_code.events(),
         "errors.md": NOTICE + reference_code.errors(),
-        "http.md": NOTICE + reference_http.overview(document),
-        "openapi.json": reference_http.as_text(document),
+        "http.md": NOTICE + reference_http.overview(json.loads(document)),
+        "openapi.json": document,
     }
 
 

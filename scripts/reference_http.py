@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 Document = dict[str, Any]
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
-def openapi() -> Document:
+def openapi_text() -> str:
     """The document that the server serves at /openapi.json, without starting it."""
-    raise NotImplementedError
+    from fireside.cli.serve import build_openapi
+    from fireside.settings import load
 
-
-def as_text(document: Document) -> str:
-    """The document with its keys in order, so that a diff shows only what changed."""
-    return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    settings, _sources = load({}, environ={})
+    return build_openapi(settings) + "\n"
 
 
 def overview(document: Document) -> str:

@@ -106,7 +106,7 @@ def test_an_invite_link_makes_one_account_and_is_then_used_up(
 ) -> None:
     page.goto("/admin/people")
     page.get_by_role("radio", name="With an invite").check()
-    expect(page.get_by_text("Saved.")).to_be_visible()
+    expect(page.get_by_text("Saved.", exact=True)).to_be_visible()
     page.get_by_role("button", name="Invite", exact=True).click()
     page.get_by_label("E-mail (optional)").fill("eve@example.org")
     page.get_by_role("button", name="Make the link").click()
@@ -137,7 +137,7 @@ def test_a_closed_place_says_so_at_its_door(
 ) -> None:
     page.goto("/admin/people")
     page.get_by_role("radio", name="Nobody").check()
-    expect(page.get_by_text("Saved.")).to_be_visible()
+    expect(page.get_by_text("Saved.", exact=True)).to_be_visible()
     guest = new_context().new_page()
     guest.goto("/sign-up")
     expect(guest.get_by_text("made by the administrators")).to_be_visible()
@@ -155,11 +155,11 @@ def test_a_disabled_person_is_out_at_once_and_can_come_back(
     expect(page.get_by_role("list", name="Accounts").get_by_role("listitem")).to_have_count(1)
     page.get_by_role("button", name="What to do about Bo Chen").click()
     page.get_by_role("menuitem", name="Disable").click()
-    expect(page.get_by_text("Disabled")).to_be_visible()
+    expect(page.get_by_text("Disabled", exact=True)).to_be_visible()
     assert member.request.get(f"{site.url}/api/me").status == 401
     page.get_by_role("button", name="What to do about Bo Chen").click()
     page.get_by_role("menuitem", name="Enable").click()
-    expect(page.get_by_text("Disabled")).to_have_count(0)
+    expect(page.get_by_text("Disabled", exact=True)).to_have_count(0)
     assert sign_in(member, site, "bo@example.org") == 200
 
 
@@ -179,7 +179,7 @@ def test_a_password_link_works_once(
     expect(guest.get_by_text("At least 8 characters, please.")).to_be_visible()
     guest.get_by_label("New password").fill("remembered this time")
     guest.get_by_role("button", name="Set password").click()
-    expect(guest.get_by_text("Your new password is set.")).to_be_visible()
+    expect(guest.get_by_text("Your new password is set. Sign in").first).to_be_visible()
     assert sign_in(new_context(), site, "cy@example.org", "remembered this time") == 200
     guest.goto("about:blank")
     guest.goto(link)

@@ -93,7 +93,7 @@ def test_custom_instructions_are_there_after_a_reload(context: BrowserContext) -
     page.goto("/settings/assistant")
     page.get_by_label("What should it know about you?").fill("I teach physics.")
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("Saved")).to_be_visible()
+    expect(page.get_by_text("Saved", exact=True)).to_be_visible()
     page.reload()
     expect(page.get_by_label("What should it know about you?")).to_have_value("I teach physics.")
 
@@ -142,7 +142,7 @@ def test_another_device_is_signed_out_at_once(
     page.goto("/settings/security")
     expect(page.get_by_text("This device")).to_have_count(1)
     page.get_by_role("button", name="Sign out Safari on iPhone").first.click()
-    expect(page.get_by_text("Signed out.")).to_be_visible()
+    expect(page.get_by_text("Signed out.", exact=True)).to_be_visible()
     assert phone.request.get(f"{site.url}/api/me").status == 401
     assert context.request.get(f"{site.url}/api/me").status == 200
 
@@ -160,7 +160,7 @@ def test_a_new_password_needs_the_present_one_and_ends_other_sessions(
     expect(page.get_by_role("alert")).to_be_visible()
     page.get_by_label("Present password").fill(PASSWORD)
     page.get_by_role("button", name="Set password").click()
-    expect(page.get_by_text("Your new password is set.")).to_be_visible()
+    expect(page.get_by_text("Your new password is set.", exact=True)).to_be_visible()
     assert other.request.get(f"{site.url}/api/me").status == 401
     page.get_by_label("Present password").fill("a new long password")
     page.get_by_label("New password").fill(PASSWORD)
@@ -219,13 +219,13 @@ def test_a_chatgpt_export_is_brought_in_and_a_broken_file_is_explained(
     page.goto("/settings/data")
     good = tmp_path / "conversations.json"
     good.write_text(json.dumps(chatgpt_export("Blue skies")))
-    page.locator("input[type=file]").set_input_files(good)
+    page.locator("main input[type=file]").set_input_files(good)
     expect(page.get_by_text("1 conversation was imported.")).to_be_visible()
     listed = page.request.get(f"{site.url}/api/conversations").json()["items"]
     assert "Blue skies" in [each["title"] for each in listed]
     broken = tmp_path / "broken.json"
     broken.write_text('[{"title": "cut o')
-    page.locator("input[type=file]").set_input_files(broken)
+    page.locator("main input[type=file]").set_input_files(broken)
     expect(page.get_by_role("alert")).to_be_visible()
 
 
