@@ -73,6 +73,7 @@ class _Connection(asyncio.Protocol):
         self.headers: dict[bytes, bytes] = {}
         self.pieces: list[bytes] = []
         self.complete = False
+        self._keep_alive = False
         self.error: HttpError | None = None
         self._head_bytes = 0
         self._queued_bytes = 0
@@ -138,7 +139,7 @@ class _Connection(asyncio.Protocol):
     @property
     def reusable(self) -> bool:
         """Whether another request may go out on this connection."""
-        return self.complete and not self.lost and bool(self._parser.should_keep_alive())
+        return self.complete and not self.lost and self._keep_alive
 
     def _check_deadline(self) -> None:
         self._timer = None
@@ -216,6 +217,7 @@ class _Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self.status:
             self.complete = True
+            self._keep_alive = self._parser.should_keep_alive()  # known only inside this call
         else:
             self.headers.clear()  # 100 Continue and its like
 
