@@ -21,6 +21,7 @@ from fireside.conversation.message import ConversationId, MessageId
 from fireside.db.database import Database
 from fireside.feedback.service import FeedbackService
 from fireside.history.domain import ConversationView, MessageView
+from fireside.history.endpoints import ConversationController
 from fireside.history.service import HistoryService
 
 READ = Rule.SIGNED_IN.with_scope(Scope.CONVERSATIONS_READ)
@@ -101,13 +102,13 @@ class FeedController(Controller):
         return _event_stream(feed.follow(principal.user_id))
 
 
-class OpenConversationController(Controller):
-    """One conversation with what is being written in it."""
+class OpenConversationController(ConversationController):
+    """Conversations as history has them, and one of them with what is being written in it.
 
-    path = "/api/conversations/{conversation_id:str}"
-    tags = ("conversations",)
+    One controller for both, because Litestar takes the routes of a path from one controller only.
+    """
 
-    @get("/", opt={"rule": READ})
+    @get("/{conversation_id:str}", opt={"rule": READ})
     async def open_conversation(
         self,
         conversation_id: FromPath[str],

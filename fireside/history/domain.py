@@ -38,6 +38,14 @@ class StoredConversation(msgspec.Struct, frozen=True):
     share_slug: str | None = None
 
 
+class Whereabouts(msgspec.Struct, frozen=True):
+    """That a conversation is there, perhaps deleted."""
+
+    id: ConversationId
+    updated_at: datetime
+    deleted: bool
+
+
 class Folder(msgspec.Struct, frozen=True):
     """A person's folder."""
 
@@ -55,6 +63,14 @@ class Share(msgspec.Struct, frozen=True):
     title: str
     head_id: MessageId
     created_at: datetime
+
+
+class SharedPage(msgspec.Struct, frozen=True):
+    """What anybody with the address may read."""
+
+    title: str
+    created_at: datetime
+    messages: list[Message]
 
 
 class SearchHit(msgspec.Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fireside.errors import Conflict, NotFound, TooLarge
+from fireside.errors import Conflict, NotFound, TooLarge, UserError
 
 
 class UnknownConversation(NotFound):
@@ -57,4 +57,22 @@ class TooLongToShare(TooLarge):
             "too_long_to_share",
             f"A shared page shows at most {max_messages} messages, and this thread is longer.",
             hint="Export the conversation to pass it on.",
+        )
+
+
+class NothingToShare(UserError):
+    """The conversation has no message yet."""
+
+    def __init__(self) -> None:
+        super().__init__("nothing_to_share", "There is nothing in this conversation yet.")
+
+
+class TooManyFolders(TooLarge):
+    """A person keeps at most so many folders."""
+
+    def __init__(self, max_folders: int) -> None:
+        super().__init__(
+            "too_many_folders",
+            f"There can be at most {max_folders} folders.",
+            hint="Delete one that is no longer needed.",
         )

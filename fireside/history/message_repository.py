@@ -109,6 +109,16 @@ class MessageRepository:
         found = (message_of(row) for row in await tx.execute(query))
         return {message.id: message for message in found}
 
+    async def owned_messages(
+        self, tx: ReadTransaction, owner_id: UserId, message_ids: Sequence[MessageId]
+    ) -> dict[MessageId, Message]:
+        """Those of the messages that are this owner's, in whatever conversation, by id."""
+        query = select(*MESSAGE_COLUMNS).where(
+            MessageRow.id.in_(message_ids), MessageRow.owner_id == owner_id
+        )
+        found = (message_of(row) for row in await tx.execute(query))
+        return {message.id: message for message in found}
+
     async def path_window(
         self,
         tx: ReadTransaction,
@@ -141,12 +151,12 @@ class MessageRepository:
         query = select(MessageRow.id, MessageRow.parent_id).where(
             MessageRow.conversation_id == conversation_id, MessageRow.parent_id.in_(parents)
         )
-        rows = list((await tx.execute(query)))
+        rows = list(await tx.execute(query))
         if len(parents) < len(messages):
             roots = select(MessageRow.id, MessageRow.parent_id).where(
                 MessageRow.conversation_id == conversation_id, MessageRow.parent_id.is_(None)
             )
-            rows += (await tx.execute(roots))
+            rows += await tx.execute(roots)
         by_parent: dict[str | None, list[MessageId]] = {}
         for id, parent_id in sorted(rows):
             by_parent.setdefault(parent_id, []).append(MessageId(id))

@@ -9,26 +9,26 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Unpack
 
-from sqlalchemy import Select, delete, func, insert, literal, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, delete, func, insert, literal, select, tuple_, update
 
-from fireside.conversation.message import ConversationId, UserId
+from fireside.conversation.message import ConversationId, Message, UserId
 from fireside.conversation.tree import Conversation, build
 from fireside.db.database import ReadTransaction, Transaction
-from fireside.history.domain import Listing, StoredConversation, Totals
+from fireside.history.domain import Listing, StoredConversation, Totals, Whereabouts
 from fireside.history.errors import UnknownConversation, UnknownFolder, UnknownMessage
 from fireside.history.message_repository import MessageRepository
 from fireside.history.rows import (
     CONVERSATION_COLUMNS,
-    MESSAGE_COLUMNS,
     ConversationChanges,
     change_values,
     conversation_values,
-    message_of,
     stored_of,
 )
 from fireside.history.search_index import title_entry
 from fireside.history.tables import ConversationRow, FolderRow, MessageRow, ShareRow
 from fireside.kit.ids import is_uuid
+
+LOAD_PAGE = 500
 
 
 class HistoryRepository(MessageRepository):
@@ -134,21 +134,17 @@ class HistoryRepository(MessageRepository):
         rows = await tx.execute(query.order_by(ConversationRow.id).limit(limit))
         return [ConversationId(id) for id in rows.scalars()]
 
-    async def by_fingerprint(
+    async def whereabouts(
+        self, tx: ReadTransaction, owner_id: UserId, conversation_id: ConversationId
+    ) -> Whereabouts | None:
+        """Whether the owner has this conversation, deleted or not."""
+        return await self._whereabouts(tx, owner_id, ConversationRow.id == conversation_id)
+
+    async def imported(
         self, tx: ReadTransaction, owner_id: UserId, import_sha256: str
-    ) -> tuple[ConversationId, bool] | None:
-        """The conversation that was imported with this fingerprint, and whether it is deleted."""
-        query = (
-            select(ConversationRow.id, ConversationRow.deleted_at)
-            .where(
-                ConversationRow.owner_id == owner_id,
-                ConversationRow.import_sha256 == import_sha256,
-            )
-            .order_by(ConversationRow.deleted_at.is_not(None))
-            .limit(1)
-        )
-        row = (await tx.execute(query)).one_or_none()
-        return None if row is None else (ConversationId(row[0]), row[1] is not None)
+    ) -> Whereabouts | None:
+        """The owner's conversation that was imported with this fingerprint, deleted or not."""
+        return await self._whereabouts(tx, owner_id, ConversationRow.import_sha256 == import_sha256)
 
     async def soft_delete(
         self, tx: Transaction, owner_id: UserId, conversation_id: ConversationId, now: datetime
@@ -204,9 +200,25 @@ class HistoryRepository(MessageRepository):
     ) -> Conversation:
         """The whole conversation. Raises UnknownConversation."""
         conversation = await self.conversation(tx, owner_id, conversation_id)
-        query = select(*MESSAGE_COLUMNS).where(MessageRow.conversation_id == conversation_id)
-        rows = await tx.execute(query.order_by(MessageRow.id))
-        return build(conversation, (message_of(row) for row in rows))
+        messages: list[Message] = []
+        while True:  # in pages, so that a long one does not hold up the event loop
+            after = messages[-1].id if messages else None
+            page = await self.messages_page(tx, conversation_id, after, LOAD_PAGE)
+            messages += page
+            if len(page) < LOAD_PAGE:
+                return build(conversation, messages)
+
+    async def _whereabouts(
+        self, tx: ReadTransaction, owner_id: UserId, which: ColumnElement[bool]
+    ) -> Whereabouts | None:
+        query = select(
+            ConversationRow.id, ConversationRow.updated_at, ConversationRow.deleted_at
+        ).where(ConversationRow.owner_id == owner_id, which)
+        row = (await tx.execute(query)).one_or_none()
+        if row is None:
+            return None
+        id, updated_at, deleted_at = row
+        return Whereabouts(ConversationId(id), updated_at, deleted_at is not None)
 
     async def _index_title(self, tx: Transaction, conversation: Conversation) -> None:
         at = conversation.created_at or conversation.updated_at

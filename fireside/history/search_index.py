@@ -12,31 +12,34 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Select, column, delete, select, table, text
+from sqlalchemy import delete, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.dialects.postgresql import TSQUERY
-from sqlalchemy.sql import cast
 
 from fireside.conversation.message import ConversationId, Message, MessageId, UserId
 from fireside.db.database import ReadTransaction, Transaction
 from fireside.errors import Bug
-from fireside.history.tables import ConversationRow, SearchEntryRow
+from fireside.history.search_statements import (
+    TIE_BITS,
+    Search,
+    entry_window,
+    newest_entries,
+    period_term,
+    postgresql_search,
+    sqlite_search,
+)
+from fireside.history.tables import SearchEntryRow
 from fireside.history.words import (
     Kind,
     SearchQuery,
-    fts5_query,
     owner_tag,
     searchable_text,
     tagged_words,
-    tsquery,
     tsvector,
 )
 
-_TIE_BITS = 21
 _MAX_MS = 1 << 42
 _ATTEMPTS = 8
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FTS = table("search_index", column("rowid"))
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -60,7 +63,7 @@ class Found(msgspec.Struct, frozen=True):
     @property
     def at(self) -> datetime:
         """When it was said, to the millisecond."""
-        return _EPOCH + timedelta(milliseconds=self.key >> _TIE_BITS)
+        return _EPOCH + timedelta(milliseconds=self.key >> TIE_BITS)
 
 
 def message_entry(
@@ -132,20 +135,32 @@ class SearchIndex:
         limit: int,
     ) -> list[Found]:
         """The newest entries that match, older than `before_key`; none of deleted conversations."""
-        tag = owner_tag(owner_id, kind)
+        search = Search(owner_id, query, kind, archived, limit)
         if tx.dialect.name == "sqlite":
-            statement = _sqlite_query(fts5_query(query, tag), before_key)
+            rows = list(await tx.execute(sqlite_search(search, before_key)))
         else:
-            statement = _postgresql_query(tsquery(query, tag), before_key)
-        statement = statement.where(
-            SearchEntryRow.owner_id == owner_id,
-            ConversationRow.deleted_at.is_(None),
-            ConversationRow.archived == archived,
-        ).limit(limit)
+            rows = await self._find_in_postgresql(tx, search, before_key)
         return [
             Found(key, ConversationId(conversation_id), message_id, title)
-            for key, conversation_id, message_id, title in await tx.execute(statement)
+            for key, conversation_id, message_id, title in rows
         ]
+
+    async def _find_in_postgresql(
+        self, tx: ReadTransaction, search: Search, before_key: int | None
+    ) -> list[Any]:
+        """First among the newest entries, then among all.
+
+        A GIN index gives hits in no order, so a common word would have all of its hits read and
+        sorted. Where the newest few thousand entries hold enough hits, the rest is not looked at.
+        """
+        if search.kind is Kind.MESSAGE:
+            ends = (await tx.execute(newest_entries(search.owner_id, before_key))).one()
+            window = entry_window(*ends)
+            if window is not None:
+                rows = list(await tx.execute(postgresql_search(search, before_key, window)))
+                if len(rows) >= search.limit:
+                    return rows
+        return list(await tx.execute(postgresql_search(search, before_key)))
 
     async def tidy(self, tx: Transaction) -> None:
         """Merge what deletions left behind, a bounded amount of work a call."""
@@ -158,7 +173,6 @@ class SearchIndex:
         """Insert entries whose key is free; returns the keys that were."""
         is_sqlite = tx.dialect.name == "sqlite"
         insert = sqlite.insert if is_sqlite else postgresql.insert
-        written = " ".join if is_sqlite else tsvector
         statement = insert(SearchEntryRow).on_conflict_do_nothing().returning(SearchEntryRow.key)
         rows = await tx.execute(
             statement,
@@ -168,7 +182,7 @@ class SearchIndex:
                     "owner_id": entry.owner_id,
                     "conversation_id": entry.conversation_id,
                     "message_id": entry.message_id,
-                    "terms": written(entry.terms),
+                    "terms": " ".join(entry.terms) if is_sqlite else _timed_tsvector(entry),
                 }
                 for entry in entries
             ],
@@ -176,39 +190,8 @@ class SearchIndex:
         return set(rows.scalars())
 
 
-def _sqlite_query(match: str, before_key: int | None) -> Select[*tuple[Any, ...]]:
-    # CROSS JOIN fixes the order: from the index, newest first, as far as needed and no further.
-    statement: Select[*tuple[Any, ...]] = (
-        select(*_FOUND_COLUMNS)
-        .select_from(_FTS)
-        .join(SearchEntryRow, SearchEntryRow.key == _FTS.c.rowid)
-        .join(ConversationRow, ConversationRow.id == SearchEntryRow.conversation_id)
-        .where(text("search_index MATCH :match").bindparams(match=match))
-        .order_by(_FTS.c.rowid.desc())
-    )
-    if before_key is not None:
-        statement = statement.where(_FTS.c.rowid < before_key)
-    return statement
-
-
-def _postgresql_query(match: str, before_key: int | None) -> Select[*tuple[Any, ...]]:
-    statement: Select[*tuple[Any, ...]] = (
-        select(*_FOUND_COLUMNS)
-        .join(ConversationRow, ConversationRow.id == SearchEntryRow.conversation_id)
-        .where(SearchEntryRow.terms.op("@@")(cast(match, TSQUERY)))
-        .order_by(SearchEntryRow.key.desc())
-    )
-    if before_key is not None:
-        statement = statement.where(SearchEntryRow.key < before_key)
-    return statement
-
-
-_FOUND_COLUMNS = (
-    SearchEntryRow.key,
-    SearchEntryRow.conversation_id,
-    SearchEntryRow.message_id,
-    ConversationRow.title,
-)
+def _timed_tsvector(entry: Entry) -> str:
+    return f"{tsvector(entry.terms)} '{period_term(entry.owner_id, entry.key)}'"
 
 
 def _key(at: datetime | None, id: str) -> int:
@@ -217,7 +200,7 @@ def _key(at: datetime | None, id: str) -> int:
     # A UUIDv7 counts within its millisecond in the 12 bits behind the version.
     tie = (value >> 64 & 0xFFF) << 9 | value & 0x1FF
     ms = value >> 80 if at is None else int((at - _EPOCH) / timedelta(milliseconds=1))
-    return min(max(ms, 0), _MAX_MS - 1) << _TIE_BITS | tie
+    return min(max(ms, 0), _MAX_MS - 1) << TIE_BITS | tie
 
 
 def _spread(entries: Iterable[Entry | None]) -> list[Entry]:

@@ -66,7 +66,7 @@ class ConversationRow(Base):
             postgresql_where=_NOT_DELETED,
         ),
         Index("ix_conversations_folder_id_updated_at_id", "folder_id", "updated_at", "id"),
-        Index("ix_conversations_owner_id_import_sha256", "owner_id", "import_sha256"),
+        UniqueConstraint("owner_id", "import_sha256"),
         Index(
             "ix_conversations_deleted_at",
             "deleted_at",
@@ -164,6 +164,7 @@ class SearchEntryRow(Base):
             # A list of pending entries would have to be read through by every search.
             postgresql_with={"fastupdate": "off"},
         ).ddl_if("postgresql"),
+        Index("ix_search_entries_owner_id_key", "owner_id", "key").ddl_if("postgresql"),
     )
 
     key: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=False)

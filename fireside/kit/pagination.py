@@ -31,13 +31,14 @@ def decode_cursor(cursor: str, num_keys: int) -> list[str]:
         padded = cursor + "=" * (-len(cursor) % 4)
         keys = msgspec.json.decode(base64.urlsafe_b64decode(padded), type=list[str])
     except (binascii.Error, msgspec.DecodeError, UnicodeError, ValueError) as error:
-        raise _bad_cursor() from error
+        raise bad_cursor() from error
     if len(keys) != num_keys:
-        raise _bad_cursor()
+        raise bad_cursor()
     return keys
 
 
-def _bad_cursor() -> UserError:
+def bad_cursor() -> UserError:
+    """What is said of a cursor that this server did not make."""
     return UserError(
         "bad_cursor", "This cursor is not valid.", hint="Start again from the first page."
     )

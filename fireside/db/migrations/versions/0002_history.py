@@ -61,6 +61,9 @@ def _conversations() -> None:
         sa.Column("deleted_at", UtcDateTime),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_conversations")),
         sa.UniqueConstraint("id", "owner_id", name=op.f("uq_conversations_id_owner_id")),
+        sa.UniqueConstraint(
+            "owner_id", "import_sha256", name=op.f("uq_conversations_owner_id_import_sha256")
+        ),
         sa.ForeignKeyConstraint(
             ["owner_id"],
             ["users.id"],
@@ -85,9 +88,6 @@ def _conversations() -> None:
         "ix_conversations_folder_id_updated_at_id",
         "conversations",
         ["folder_id", "updated_at", "id"],
-    )
-    op.create_index(
-        "ix_conversations_owner_id_import_sha256", "conversations", ["owner_id", "import_sha256"]
     )
     op.create_index(
         "ix_conversations_deleted_at",
@@ -226,5 +226,6 @@ def _postgresql_full_text() -> None:
         # A list of pending entries would have to be read through by every search.
         postgresql_with={"fastupdate": "off"},
     )
-    # Terms go to the side table, so that a search for a common word reads narrow rows.
+    op.create_index("ix_search_entries_owner_id_key", "search_entries", ["owner_id", "key"])
+    # Long terms go to the side table, so that a search for a common word reads narrow rows.
     op.execute("ALTER TABLE search_entries SET (toast_tuple_target = 128)")
