@@ -13,39 +13,21 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from fireside.accounts.access import Rule
 from fireside.accounts.administration import Administration
 from fireside.accounts.domain import (
-    MAX_EMAIL_CHARS,
-    MAX_NAME_CHARS,
-    Invite,
     SignUpMode,
     SignUpPolicy,
-    User,
     UserRole,
     UserStatus,
 )
-from fireside.accounts.http import Accounts, Body, Caller, Db, link_base
-from fireside.conversation.message import UserId
+from fireside.accounts.http import Accounts, Body, Caller, Db, Email, Name, link_base
+from fireside.accounts.views import InviteView, UserView, invite_view, user_view
 from fireside.kit.pagination import Page
-
-Email = Annotated[str, msgspec.Meta(max_length=MAX_EMAIL_CHARS)]
-
-
-class UserView(msgspec.Struct, frozen=True, kw_only=True):
-    """A person, for administrators: what they write and prefer is not in it."""
-
-    id: UserId
-    email: str
-    name: str
-    role: UserRole
-    status: UserStatus
-    created_at: datetime
-    last_seen_at: datetime | None
 
 
 class UserIn(Body, frozen=True, kw_only=True):
     """An account for somebody; they set their password by the link in the answer."""
 
     email: Email
-    name: Annotated[str, msgspec.Meta(max_length=MAX_NAME_CHARS)]
+    name: Name
     role: UserRole = UserRole.MEMBER
 
 
@@ -81,17 +63,6 @@ class InviteIn(Body, frozen=True, kw_only=True):
 
     email: Email | None = None
     role: UserRole = UserRole.MEMBER
-
-
-class InviteView(msgspec.Struct, frozen=True, kw_only=True):
-    """An invite; its link is not kept."""
-
-    id: str
-    email: str | None
-    role: UserRole
-    created_at: datetime
-    expires_at: datetime
-    used_at: datetime | None
 
 
 class InviteMade(InviteView, frozen=True, kw_only=True):
@@ -203,7 +174,7 @@ class AdminAccountsController(Controller):
         """Every invite, newest first."""
         async with db.read() as tx:
             found = await administration.invites(tx)
-        return [_invite_view(invite) for invite in found]
+        return [invite_view(invite) for invite in found]
 
     @post("/invites")
     async def create_invite(
@@ -220,7 +191,7 @@ class AdminAccountsController(Controller):
                 tx, principal.user_id, data.email, data.role
             )
         base = link_base(request, administration.accounts.settings)
-        view = _invite_view(invite)
+        view = invite_view(invite)
         return InviteMade(**msgspec.structs.asdict(view), link=invite_url(base, link.secret))
 
     @delete("/invites/{invite_id:str}")
@@ -260,27 +231,3 @@ def reset_url(base: str, secret: str) -> str:
 def invite_url(base: str, secret: str) -> str:
     """The page's address for an invite."""
     return f"{base}/sign-up#invite={secret}"
-
-
-def user_view(user: User) -> UserView:
-    """A person as administrators see them."""
-    return UserView(
-        id=user.id,
-        email=user.email,
-        name=user.name,
-        role=user.role,
-        status=user.status,
-        created_at=user.created_at,
-        last_seen_at=user.last_seen_at,
-    )
-
-
-def _invite_view(invite: Invite) -> InviteView:
-    return InviteView(
-        id=invite.id,
-        email=invite.email,
-        role=invite.role,
-        created_at=invite.created_at,
-        expires_at=invite.expires_at,
-        used_at=invite.used_at,
-    )

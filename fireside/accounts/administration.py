@@ -83,7 +83,7 @@ class Administration:
         user = await self.accounts.users.user(tx, user_id)
         now = self.accounts.clock.now()
         link = Link(new_secret(""), now + timedelta(hours=self.accounts.settings.reset_link_hours))
-        await self.accounts.credentials.replace_reset_link(
+        await self.accounts.links.replace_reset_link(
             tx,
             self.accounts.new_id(),
             user.id,
@@ -123,7 +123,7 @@ class Administration:
 
     async def invites(self, tx: ReadTransaction) -> list[Invite]:
         """Every invite, used ones too, newest first."""
-        return await self.accounts.credentials.invites(tx)
+        return await self.accounts.links.invites(tx)
 
     async def create_invite(
         self, tx: Transaction, author_id: UserId, email: str | None, role: UserRole
@@ -138,12 +138,12 @@ class Administration:
             expires_at=now + timedelta(days=self.accounts.settings.invite_days),
         )
         link = Link(new_secret(""), invite.expires_at)
-        await self.accounts.credentials.insert_invite(tx, author_id, invite, digest(link.secret))
+        await self.accounts.links.insert_invite(tx, author_id, invite, digest(link.secret))
         return invite, link
 
     async def withdraw_invite(self, tx: Transaction, invite_id: str) -> None:
         """Make an invite unusable. Raises NotFound."""
-        if not await self.accounts.credentials.delete_invite(tx, invite_id):
+        if not await self.accounts.links.delete_invite(tx, invite_id):
             raise NotFound("invite_not_found", "There is no such invite.")
 
     async def set_sign_up_mode(

@@ -1,8 +1,8 @@
-"""What the endpoints of accounts share: the session cookie, the device, the base of links."""
+"""What the endpoints of accounts share: dependencies, bounded fields, cookies, device, links."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -11,7 +11,13 @@ from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 
 from fireside.accounts.access import SECURE_SESSION_COOKIE, SESSION_COOKIE
-from fireside.accounts.domain import Device, Principal
+from fireside.accounts.domain import (
+    MAX_EMAIL_CHARS,
+    MAX_NAME_CHARS,
+    MAX_PASSWORD_CHARS,
+    Device,
+    Principal,
+)
 from fireside.accounts.service import AccountService
 from fireside.accounts.settings import AccountsSettings
 from fireside.db.database import Database
@@ -21,6 +27,11 @@ COOKIE_MAX_AGE_S = 400 * 86_400  # browsers keep none longer; the server decides
 Db = NamedDependency[Database]
 Accounts = NamedDependency[AccountService]
 Caller = NamedDependency[Principal]
+
+Email = Annotated[str, msgspec.Meta(max_length=MAX_EMAIL_CHARS)]
+Name = Annotated[str, msgspec.Meta(max_length=MAX_NAME_CHARS)]
+Password = Annotated[str, msgspec.Meta(max_length=MAX_PASSWORD_CHARS)]
+Secret = Annotated[str, msgspec.Meta(max_length=200)]
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -16,6 +16,7 @@ import msgspec
 
 from fireside.accounts.credentials import CredentialRepository
 from fireside.accounts.domain import Principal, Via, session_end
+from fireside.accounts.links import LinkRepository
 from fireside.accounts.repository import UserRepository
 from fireside.accounts.settings import AccountsSettings
 from fireside.conversation.message import UserId
@@ -54,6 +55,7 @@ class IdentityCache:
         self._clock = clock
         self._users = UserRepository()
         self._credentials = CredentialRepository()
+        self._links = LinkRepository()
         self._known: OrderedDict[str, _Known] = OrderedDict()  # digest -> who
         self._questions: dict[str, _Question] = {}
         self._forgotten = 0  # counts calls of forget
@@ -200,6 +202,7 @@ class IdentityCache:
                 await self._users.mark_seen(tx, sorted(people.items()))
                 if sweep:
                     await self._credentials.delete_expired(tx, now)
+                    await self._links.delete_expired(tx, now)
         except BackendFailed:
             self._keys_used = keys | self._keys_used
             self._sessions_seen = sessions | self._sessions_seen

@@ -1,9 +1,7 @@
 """Accounts: signing up and in, what people hold and change, and how they leave.
 
-Methods that hash a password take no transaction, so that none is held while a thread computes:
-the boundary reads, lets `verify` or `hash_password` work, then writes; what was read is checked
-again in the writing transaction. After a commit that takes something away from a person the
-boundary calls `identities.forget`.
+Passwords are hashed and verified by the `gate`, between transactions. After a commit that takes
+something away from a person the boundary calls `identities.forget`.
 """
 
 from __future__ import annotations
@@ -28,15 +26,16 @@ from fireside.accounts.domain import (
     UserStatus,
     check_an_admin_remains,
     check_key_scopes,
-    check_password,
     checked_name,
     normal_email,
     role_at_sign_up,
     session_end,
 )
 from fireside.accounts.identity import IdentityCache, digest
+from fireside.accounts.links import LinkRepository
 from fireside.accounts.passwords import Passwords
 from fireside.accounts.ports import Eraser
+from fireside.accounts.proofs import PasswordGate, Proof, StoredPassword
 from fireside.accounts.repository import UserRepository
 from fireside.accounts.settings import AccountsSettings
 from fireside.accounts.throttle import SignInThrottle
@@ -49,28 +48,6 @@ from fireside.kit.ids import NewId
 
 KEY_PREFIX = "fs-"
 SHOWN_PREFIX_CHARS = 10
-
-
-class StoredPassword(msgspec.Struct, frozen=True):
-    """What sign-in compares with; empty for an account that does not exist."""
-
-    email: str
-    user_id: UserId | None = None
-    hash: str | None = None
-
-    def __repr__(self) -> str:
-        return f"StoredPassword({self.user_id})"
-
-
-class Proof(msgspec.Struct, frozen=True):
-    """A password was right: whose, which stored hash it matched, and a stronger one if due."""
-
-    user_id: UserId
-    hash: str
-    stronger_hash: str | None = None
-
-    def __repr__(self) -> str:
-        return f"Proof({self.user_id})"
 
 
 class SignUp(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,13 +82,13 @@ class AccountService:
     """What people do with their own account. `identities` answers who is asking."""
 
     identities: IdentityCache
-    passwords: Passwords
-    throttle: SignInThrottle
+    gate: PasswordGate
     settings: AccountsSettings
     clock: Clock
     new_id: NewId
     users: UserRepository
     credentials: CredentialRepository
+    links: LinkRepository
     erasers: Sequence[Eraser] = ()
 
     async def run(self) -> None:
@@ -121,11 +98,6 @@ class AccountService:
     async def bootstrap(self, tx: ReadTransaction) -> Bootstrap:
         """Whether the instance is set up, and who may sign up."""
         return Bootstrap(await self.users.is_set_up(tx), await self.users.sign_up_policy(tx))
-
-    async def hash_password(self, password: str, param: str = "password") -> str:
-        """Check and hash a new password."""
-        check_password(password, param)
-        return await self.passwords.hash(password)
 
     async def check_sign_up(self, tx: ReadTransaction, *, invited: bool) -> None:
         """Refuse early, before a password is hashed, who cannot sign up at all."""
@@ -146,7 +118,7 @@ class AccountService:
             policy = await self.users.sign_up_policy(tx)
             invite = None
             if wish.invite is not None:
-                invite = await self.credentials.take_invite(tx, digest(wish.invite), now)
+                invite = await self.links.take_invite(tx, digest(wish.invite), now)
             role = role_at_sign_up(
                 policy.mode, invite, invited=wish.invite is not None, email=email, now=now
             )
@@ -176,37 +148,6 @@ class AccountService:
         if user is None:
             return StoredPassword(address)
         return StoredPassword(address, user.id, await self.users.password_hash(tx, user.id))
-
-    async def verify(self, stored: StoredPassword, password: str, address: str) -> Proof:
-        """Check a password, slowly and not too often.
-
-        Raises SignInNeeded when it is wrong, LimitReached after too many failures.
-        """
-        attempt = self.throttle.begin(digest(stored.email), address)
-        matches = await self.passwords.verify(stored.hash, password)
-        if not matches or stored.user_id is None or stored.hash is None:
-            raise SignInNeeded(
-                "wrong_credentials",
-                "The e-mail address or the password is wrong.",
-                hint="Check both; an administrator can make a link to set a new password.",
-            )
-        attempt.succeeded()
-        stronger = None
-        if self.passwords.is_outdated(stored.hash):
-            stronger = await self.passwords.hash(password)
-        return Proof(stored.user_id, stored.hash, stronger)
-
-    async def verify_own(
-        self, stored: StoredPassword, password: str, address: str, *, param: str
-    ) -> Proof:
-        """The same for somebody signed in who proves themselves again; wrong is Denied here, for
-        they are signed in all the while."""
-        try:
-            return await self.verify(stored, password, address)
-        except SignInNeeded as error:
-            raise Denied(
-                "wrong_password", "The password is wrong.", hint="Try again.", param=param
-            ) from error
 
     async def own_password(self, tx: ReadTransaction, user_id: UserId) -> StoredPassword:
         """What to verify a signed-in person's password against."""
@@ -265,13 +206,13 @@ class AccountService:
 
     async def check_reset_link(self, tx: ReadTransaction, token: str) -> None:
         """Refuse a bad link early, before a password is hashed."""
-        if not await self.credentials.has_reset_link(tx, digest(token), self.clock.now()):
+        if not await self.links.has_reset_link(tx, digest(token), self.clock.now()):
             raise _bad_reset_link()
 
     async def reset_password(self, tx: Transaction, token: str, password_hash: str) -> UserId:
         """Set a password by an administrator's link, once; ends every login session."""
         now = self.clock.now()
-        user_id = await self.credentials.take_reset_link(tx, digest(token), now)
+        user_id = await self.links.take_reset_link(tx, digest(token), now)
         if user_id is None:
             raise _bad_reset_link()
         await self.users.set_password_hash(tx, user_id, password_hash, now)
@@ -376,12 +317,12 @@ def build_accounts(
     """The room put together over a database."""
     return AccountService(
         identities=IdentityCache(db, settings, clock),
-        passwords=Passwords(settings),
-        throttle=SignInThrottle(settings, clock),
+        gate=PasswordGate(Passwords(settings), SignInThrottle(settings, clock)),
         settings=settings,
         clock=clock,
         new_id=new_id,
         users=UserRepository(),
         credentials=CredentialRepository(),
+        links=LinkRepository(),
         erasers=erasers,
     )

@@ -36,7 +36,12 @@ class Attempt:
 
     def succeeded(self) -> None:
         """Take the failure back and remember the address as one of this account's."""
-        self._throttle.forgive(self._buckets, self._at_s)
+        self._throttle.take_back(self._buckets, self._at_s)
+        self._throttle.remember(self._buckets[0])
+
+    def never_tried(self) -> None:
+        """Take the failure back: the server was too busy to look at the password."""
+        self._throttle.take_back(self._buckets, self._at_s)
 
 
 class SignInThrottle:
@@ -91,13 +96,16 @@ class SignInThrottle:
             resets_at=self._clock.now() + timedelta(seconds=wait_s),
         )
 
-    def forgive(self, buckets: list[_Bucket], at_s: float) -> None:
-        """Undo what `begin` counted at `at_s`; the first bucket names account and network."""
+    def take_back(self, buckets: list[_Bucket], at_s: float) -> None:
+        """Undo what `begin` counted at `at_s`."""
         for bucket in buckets:
             times = self._failures.get(bucket)
             if times is not None and at_s in times:
                 times.remove(at_s)
-        _, account, network = buckets[0]
+
+    def remember(self, pair: _Bucket) -> None:
+        """Let an account be known at an address from now on."""
+        _, account, network = pair
         self._known[account, network] = None
         self._known.move_to_end((account, network))
         while len(self._known) > MAX_TRACKED:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from fireside.accounts.domain import ApiKey, Scope
-from fireside.accounts.endpoints import KeyMade, key_view
+from fireside.accounts.views import KeyMade, key_view
 from fireside.cli.user import Room, data_dir_option, in_room, json_option, print_json, print_table
 from fireside.errors import NotFound
 

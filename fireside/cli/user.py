@@ -12,10 +12,11 @@ import anyio
 import click
 import msgspec
 
-from fireside.accounts.admin_endpoints import UserView, reset_url, user_view
+from fireside.accounts.admin_endpoints import reset_url
 from fireside.accounts.administration import Administration
 from fireside.accounts.domain import User, UserRole, UserStatus, normal_email
 from fireside.accounts.service import build_accounts
+from fireside.accounts.views import UserView, user_view
 from fireside.db.database import Database, ReadTransaction, connect, url_for
 from fireside.db.migrate import upgrade
 from fireside.errors import NotFound, UserError
@@ -142,7 +143,7 @@ def create(
     role = UserRole.ADMIN if admin else UserRole.MEMBER
 
     async def work(room: Room) -> User:
-        password_hash = await room.people.accounts.hash_password(password)
+        password_hash = await room.people.accounts.gate.hash(password)
         async with room.db.write() as tx:
             return await room.people.create_user(tx, email, name, role, password_hash=password_hash)
 

@@ -12,17 +12,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from fireside.accounts.administration import Link
+from fireside.accounts.auth_endpoints import ResetIn, SignInIn, SignUpIn
 from fireside.accounts.domain import CustomInstructions, Device, Preferences
-from fireside.accounts.endpoints import (
-    DeletionIn,
-    KeyMade,
-    KeyView,
-    PasswordIn,
-    ResetIn,
-    SignInIn,
-    SignUpIn,
-)
-from fireside.accounts.service import Proof, SignUp, StoredPassword
+from fireside.accounts.endpoints import DeletionIn, PasswordIn
+from fireside.accounts.proofs import Proof, StoredPassword
+from fireside.accounts.service import SignUp
+from fireside.accounts.views import KeyMade, KeyView
 from fireside.conversation.message import UserId
 from fireside.db.database import Database
 from fireside.kit.clock import FakeClock

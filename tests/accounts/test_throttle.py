@@ -8,6 +8,7 @@ import pytest
 
 from fireside.accounts.settings import AccountsSettings
 from fireside.accounts.throttle import SignInThrottle, network_of
+from fireside.db.database import Database
 from fireside.errors import LimitReached
 from fireside.kit.clock import FakeClock
 from tests.accounts.conftest import PASSWORD, Instance
@@ -68,6 +69,25 @@ async def test_an_attack_from_many_addresses_does_not_lock_the_owner_out_at_home
     assert statuses.count(429) == 10
     assert (await try_to_sign_in(instance, "192.0.2.99", PASSWORD)).status_code == 429
     assert (await try_to_sign_in(instance, HOME, PASSWORD)).status_code == 200
+
+
+async def test_being_turned_away_by_a_busy_server_is_no_failure(
+    database: Database, clock: FakeClock
+) -> None:
+    settings = AccountsSettings(hashing_threads=1, hashing_queue=1, argon2_memory_kib=19_456)
+    instance = Instance(database, clock, settings)
+    async with instance.person("admin@example.org"):
+        statuses: list[int] = []
+
+        async def sign_in() -> None:
+            statuses.append((await try_to_sign_in(instance, HOME, PASSWORD)).status_code)
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(10):
+                tasks.start_soon(sign_in)
+        assert statuses.count(503) > 0
+        for _ in range(10):
+            assert (await try_to_sign_in(instance, HOME, PASSWORD)).status_code == 200
 
 
 async def test_one_address_cannot_try_many_accounts() -> None:
