@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -159,10 +160,10 @@ def chains(
 def conversations(
     draw: st.DrawFn, each: st.SearchStrategy[Message] | None = None, *, branching: bool = True
 ) -> Conversation:
-    """A valid tree of up to 8 messages with any head, or a single path to its head."""
+    """A valid tree of up to 5 messages with any head, or a single path to its head."""
     new_id = new_ids()
     line: list[Message] = []
-    for message in draw(st.lists(each or messages(), max_size=8)):
+    for message in draw(st.lists(messages() if each is None else each, max_size=5)):
         above = [None, *(earlier.id for earlier in line)]
         parent = draw(st.sampled_from(above)) if branching else above[-1]
         line.append(placed(message, new_id(), parent))
@@ -186,7 +187,7 @@ def cut(draw: st.DrawFn, text: str) -> list[str]:
     """The text in pieces, cut anywhere between characters; pieces may be empty."""
     places = sorted(draw(st.lists(st.integers(0, len(text)), max_size=6)))
     edges = [0, *places, len(text)]
-    return [text[left:right] for left, right in zip(edges, edges[1:], strict=False)]
+    return [text[left:right] for left, right in itertools.pairwise(edges)]
 
 
 @st.composite
