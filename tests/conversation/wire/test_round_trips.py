@@ -116,7 +116,6 @@ openai_tools = st.builds(
         Role.TOOL, ToolResult(call_id, name or "", text), name=name or None
     ),
     some_words,
-    texts,
     names | st.just(""),
     words,
 )
@@ -248,7 +247,6 @@ sharegpt_lines = st.builds(
     ),
     optional(st.builds(Reasoning, words)),
     some_words,
-    texts,
     st.lists(compact_calls, max_size=2),
     sharegpt_weights,
 )
