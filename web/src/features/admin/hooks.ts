@@ -4,7 +4,6 @@ import {
   useMutation,
   useQuery,
   useQueryClient,
-  type UseMutationOptions,
 } from "@tanstack/react-query";
 import { toast } from "@/components/ui/Toast";
 import * as calls from "@/features/admin/api";
@@ -35,10 +34,7 @@ function sayFailure(error: unknown): void {
 function useChange<A, R>(
   mutationFn: (ask: A) => Promise<R>,
   stale: readonly (readonly string[])[],
-  options: { done?: () => string; quiet?: boolean } & Pick<
-    UseMutationOptions<R, unknown, A>,
-    "onSuccess"
-  > = {},
+  options: { done?: () => string; quiet?: boolean } = {},
 ) {
   const client = useQueryClient();
   return useMutation<R, unknown, A>({
@@ -102,7 +98,13 @@ export function useSignUpMode() {
 }
 
 export function useSetSignUpMode() {
-  return useChange(calls.setSignUpMode, [keys.mode, bootstrapKey], { done: () => t("admin.people.modeSet") });
+  const client = useQueryClient();
+  const set = (ask: Parameters<typeof calls.setSignUpMode>[0]) =>
+    calls.setSignUpMode(ask).then((policy) => {
+      client.setQueryData(keys.mode, policy);
+      return policy;
+    });
+  return useChange(set, [bootstrapKey], { done: () => t("admin.people.modeSet") });
 }
 
 export function useEngines() {

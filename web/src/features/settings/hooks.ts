@@ -21,7 +21,13 @@ export function usePreferences() {
   const update = useUpdateMe();
   const change = (preferences: Partial<Preferences>, done?: () => void) =>
     update.mutate({ preferences }, { onError: sayFailure, ...(done ? { onSuccess: done } : {}) });
-  return { preferences: me?.preferences ?? null, change, busy: update.isPending };
+  // What was just chosen shows at once; a failure brings the old value back.
+  const chosen = update.isPending ? update.variables.preferences : undefined;
+  return {
+    preferences: me === null ? null : { ...me.preferences, ...chosen },
+    change,
+    busy: update.isPending,
+  };
 }
 
 export function useRename() {
