@@ -1,0 +1,1 @@
+"""Bytes that messages refer to: stored once under the hash of their content."""
