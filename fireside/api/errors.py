@@ -275,7 +275,7 @@ def _invalid_fields(error: ValidationException) -> ErrorReply:
     return _bad_request("invalid_request", error.detail, "")
 
 
-_AT = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
+_AT = re.compile(r" - at (?:`key` in )?`\$\.?(?P<path>[^`]*?)(?:\[\.\.\.\])?`$")
 _UNKNOWN = re.compile(r"unknown field `(?P<name>[^`]*)`")
 
 

@@ -59,20 +59,21 @@ class LogWriter:
             self._wake.wait(INTERVAL_S)
             self._wake.clear()
             closing = self._closing
-            try:
-                self._drain()
-            except OSError:  # nobody reads stderr; there is nowhere to say so
-                self.num_dropped += len(self._lines)
-                self._lines.clear()
+            while self._lines:
+                num_lines = min(len(self._lines), 500)
+                chunk = b"\n".join(self._lines.popleft() for _ in range(num_lines)) + b"\n"
+                if not self._written(chunk):
+                    self.num_dropped += num_lines
             if closing:
                 return
 
-    def _drain(self) -> None:
-        while self._lines:
-            num_lines = min(len(self._lines), 500)
-            chunk = b"\n".join(self._lines.popleft() for _ in range(num_lines)) + b"\n"
+    def _written(self, chunk: bytes) -> bool:
+        try:
             while chunk:
                 chunk = chunk[os.write(self._fd, chunk) :]
+        except OSError:  # stderr is gone or its disk is full; there is nowhere to say so
+            return False
+        return True
 
 
 def configure_logging(writer: LogWriter, *, level: int = logging.INFO) -> None:

@@ -268,7 +268,7 @@ def server(engine: ToldEngine, sqlite_url: str) -> Iterator[Server]:
             },
         },
     )
-    edge = Edge(app, metrics=metrics, live=live, clock=clock, new_id=new_id, log_requests=False)
+    edge = Edge(app, metrics=metrics, live=live, clock=clock, new_id=new_id, log_requests=True)
     with running(edge) as url:
         yield Server(url, engine, catalog, metrics, meter, entries)
 
