@@ -102,9 +102,10 @@ def build(
         db, UsageRepository(), settings.billing, new_id, listeners=(metrics.observe, live.observe)
     )
     accounts = build_accounts(db, settings.accounts, clock, new_id)
-    engines = build_engines(db, settings.engine, settings.data_dir, clock, new_id, broker)
+    engines = build_engines(
+        db, settings.engine, settings.data_dir, clock, new_id, on_change=feed.models_changed
+    )
     conversations = HistoryRepository()
-    history = HistoryService(conversations, clock=clock, new_id=new_id)
     journal = Journal(db, TurnRepository(), clock, settings.chat.journal_interval_s)
     turns = TurnService(
         database=db,
@@ -124,7 +125,7 @@ def build(
         num_running_turns=lambda: turns.num_running,
         journal_lag_s=lambda: journal.lag_s,
         engines=lambda: [
-            EngineFigures(engine.name, engine.ok, engine.restarts) for engine in engines.figures()
+            EngineFigures(engine.name, engine.ok, engine.restarts) for engine in engines.views()
         ],
         num_usage_dropped=lambda: meter.num_dropped,
         num_log_lines_dropped=lambda: log_writer.num_dropped if log_writer is not None else 0,
@@ -142,7 +143,7 @@ def build(
         meter=meter,
         metrics=metrics,
         live=live,
-        history=history,
+        history=HistoryService(conversations, clock, new_id, running=turns),
         feedback=FeedbackService(FeedbackRepository(), conversations, accounts, clock, new_id),
         turns=turns,
     )

@@ -177,7 +177,9 @@ def explain(error: Exception, now: datetime) -> ErrorReply:
     return reply
 
 
-def exception_handlers(clock: Clock) -> dict[type[Exception], Callable[..., Response[bytes]]]:
+def exception_handlers(
+    clock: Clock,
+) -> dict[int | type[Exception], Callable[[Request[Any, Any, Any], Any], Response[Any]]]:
     """What the application registers: every exception goes through the table."""
 
     def handle(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -166,6 +166,16 @@ class TurnService:
             for log in self._logs.values()
             if log.conversation_id == conversation_id and log.owner_id == owner_id and not log.ended
         }
+
+    def running_in(
+        self, owner_id: UserId, conversation_ids: Collection[ConversationId]
+    ) -> Mapping[ConversationId, list[str]]:
+        """Turn ids by conversation of the owner's replies that are being written."""
+        found: dict[ConversationId, list[str]] = {}
+        for log in self._logs.values():
+            if log.owner_id == owner_id and not log.ended and log.conversation_id is not None:
+                found.setdefault(log.conversation_id, []).append(log.turn_id)
+        return found
 
     def _target(self, model: str | None) -> Target:
         try:

@@ -55,6 +55,11 @@ class Broker:
         for subscription in self._topics.get(topic, ()):
             subscription.put(payload)
 
+    def publish_to_all(self, prefix: str, payload: bytes) -> None:
+        """Hand `payload` to the subscribers of every topic that begins with `prefix`."""
+        for topic in [topic for topic in self._topics if topic.startswith(prefix)]:
+            self.publish(topic, payload)
+
     @contextmanager
     def subscribe(self, topic: str) -> Iterator[Subscription]:
         """Listen until the block ends."""
