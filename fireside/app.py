@@ -24,6 +24,8 @@ from fireside.accounts.access import (
 )
 from fireside.accounts.endpoints import CONTROLLERS as ACCOUNT_CONTROLLERS
 from fireside.accounts.service import AccountService, build_accounts
+from fireside.api.account_archive import AccountSection, FeedbackSection
+from fireside.api.admin_live import LiveController
 from fireside.api.edge import Edge
 from fireside.api.errors import exception_handlers
 from fireside.api.live import Live
@@ -121,6 +123,7 @@ def build(
         new_id=new_id,
         settings=settings.chat,
     )
+    feedback = FeedbackService(FeedbackRepository(), conversations, accounts, clock, new_id)
     metrics.probes = Probes(
         num_running_turns=lambda: turns.num_running,
         journal_lag_s=lambda: journal.lag_s,
@@ -143,8 +146,14 @@ def build(
         meter=meter,
         metrics=metrics,
         live=live,
-        history=HistoryService(conversations, clock, new_id, running=turns),
-        feedback=FeedbackService(FeedbackRepository(), conversations, accounts, clock, new_id),
+        history=HistoryService(
+            conversations,
+            clock,
+            new_id,
+            running=turns,
+            sections=(AccountSection(db, accounts), FeedbackSection(db, feedback)),
+        ),
+        feedback=feedback,
         turns=turns,
     )
 
@@ -201,6 +210,7 @@ def asgi(services: Services) -> Application:
             EmbeddingsApi,
             Models,
             *operator_controllers(services.settings.api),
+            LiveController,
             serve_document,
             serve_page,
         ],
