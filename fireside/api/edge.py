@@ -74,6 +74,7 @@ class Edge:
         route: str = scope.get("path_template") or "(none)"
         self._metrics.count_request(scope["method"], route, status)
         self._live.count_request()
+        self._live.note_running(self._metrics.num_running_in_all)
         if self._log_requests:
             principal = scope["state"].get("principal")
             log.info(

@@ -34,12 +34,22 @@ class Summary(msgspec.Struct, frozen=True):
     series: list[Step]
 
 
+class Stored(msgspec.Struct, frozen=True):
+    """How much there was in the database at a time."""
+
+    at: datetime
+    num_users: int
+    num_conversations: int
+    num_messages: int
+
+
 class Live:
-    """Counts requests and ended generations as they come."""
+    """Counts requests and ended generations as they come; `stored` is kept for the page."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._started_s = clock.monotonic_s()
+        self.stored: Stored | None = None
         self._requests: dict[int, int] = {}  # step number -> count
         self._tokens: dict[int, float] = {}
         self._running: dict[int, int] = {}  # the most that ran at once

@@ -86,6 +86,11 @@ class Metrics:
         self._generation_counters: dict[tuple[str, str, str], Counter] = {}
         self.registry.register(_Probed(self))
 
+    @property
+    def num_running_in_all(self) -> int:
+        """Generations under way, for the API and the page."""
+        return self.num_running + self.probes.num_running_turns()
+
     def count_request(self, method: str, route: str, status: int) -> None:
         """One request was answered. `route` is the template, never the path."""
         key = (method, route, status)
@@ -141,13 +146,14 @@ class _Probed(Collector):
 
     def collect(self) -> Iterator[Metric]:
         probes = self._metrics.probes
-        turns = probes.num_running_turns()
         yield _gauge(
             "fireside_running_generations",
             "Generations under way, for the API and the page.",
-            self._metrics.num_running + turns,
+            self._metrics.num_running_in_all,
         )
-        yield _gauge("fireside_running_turns", "Turns of the page under way.", turns)
+        yield _gauge(
+            "fireside_running_turns", "Turns of the page under way.", probes.num_running_turns()
+        )
         yield _gauge(
             "fireside_journal_lag_seconds",
             "Age of the oldest streamed text that is not on disk yet.",

@@ -232,6 +232,21 @@ def engine() -> ToldEngine:
 
 @pytest.fixture
 def server(engine: ToldEngine, sqlite_url: str) -> Iterator[Server]:
+    """A server that tests may ask anything."""
+    with serving(engine, sqlite_url) as running_server:
+        yield running_server
+
+
+@pytest.fixture
+def logging_server(engine: ToldEngine, sqlite_url: str) -> Iterator[Server]:
+    """The same with its access log on."""
+    with serving(engine, sqlite_url, log_requests=True) as running_server:
+        yield running_server
+
+
+@contextmanager
+def serving(engine: ToldEngine, sqlite_url: str, *, log_requests: bool = False) -> Iterator[Server]:
+    """The developer's API alone, as the application puts it together."""
     database = connect(sqlite_url, DatabaseSettings(sqlite_synchronous="NORMAL"))
     clock = SystemClock()
     settings = ApiSettings(max_body_bytes=12_000_000)
@@ -268,7 +283,9 @@ def server(engine: ToldEngine, sqlite_url: str) -> Iterator[Server]:
             },
         },
     )
-    edge = Edge(app, metrics=metrics, live=live, clock=clock, new_id=new_id, log_requests=True)
+    edge = Edge(
+        app, metrics=metrics, live=live, clock=clock, new_id=new_id, log_requests=log_requests
+    )
     with running(edge) as url:
         yield Server(url, engine, catalog, metrics, meter, entries)
 

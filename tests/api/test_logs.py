@@ -92,7 +92,10 @@ def test_log_lines_are_json_and_never_hold_an_error_s_words(log: Log) -> None:
     assert SECRET not in log.path.read_text()
 
 
-def test_a_request_is_one_line_that_says_who_what_and_how_long(log: Log, server: Server) -> None:
+def test_a_request_is_one_line_that_says_who_what_and_how_long(
+    log: Log, logging_server: Server
+) -> None:
+    server = logging_server
     server.engine.script = scripted(RuntimeError(SECRET))
     ask = {"model": "able", "messages": [{"role": "user", "content": SECRET}]}
     reply = httpx.post(
