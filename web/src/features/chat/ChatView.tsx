@@ -35,7 +35,10 @@ export function ChatView({ session, folderId, onTemporary, before, after }: Chat
   const [model, pickModel] = useModelChoice(session, state);
   const [editing, setEditing] = useState<string | null>(null);
   const field = useRef<HTMLTextAreaElement>(null);
-  const context = useMemo(() => ({ session, model, editing, setEditing }), [session, model, editing]);
+  const context = useMemo(() => {
+    const focusComposer = () => field.current?.focus({ preventScroll: true });
+    return { session, model, editing, setEditing, focusComposer };
+  }, [session, model, editing]);
   const running = runningView(state) !== null;
   useThreadKeys({ field, stop: running ? () => attempt(() => session.stop()) : null });
   useEffect(preloadMarkdown, []);

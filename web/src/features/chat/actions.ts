@@ -11,6 +11,8 @@ export interface ThreadContext {
   /** The user message that is being edited. */
   editing: string | null;
   setEditing: (messageId: string | null) => void;
+  /** Put the cursor where the next message is written. */
+  focusComposer: () => void;
 }
 
 export const ThreadContext = createContext<ThreadContext | null>(null);

@@ -74,9 +74,9 @@ export function Composer({ field, folderId }: ComposerProps) {
   return (
     <form
       className={cx(
-        "flex items-end gap-2 rounded-[1.6rem] border bg-surface p-2 ps-5 shadow-soft transition-colors",
+        "flex items-end gap-2 rounded-[1.6rem] border p-2 ps-5 shadow-soft transition-colors",
         "focus-within:border-line-strong",
-        state.temporary && "border-dashed border-line-strong bg-sunken",
+        state.temporary ? "border-2 border-dashed border-line-strong bg-sunken" : "bg-surface",
       )}
       onSubmit={(event) => {
         event.preventDefault();

@@ -11,7 +11,7 @@ import { useT } from "@/lib/i18n";
 /** After a second reply to the same question: both side by side, and which one is better. */
 export function CompareCard({ message }: { message: Message }) {
   const t = useT();
-  const { session } = useThread();
+  const { session, focusComposer } = useThread();
   const { comparison } = useThreadState(session);
   const [saving, setSaving] = useState(false);
   if (comparison === null || comparison.afterId !== message.id || isRunning(message)) return null;
@@ -30,6 +30,7 @@ export function CompareCard({ message }: { message: Message }) {
         });
         toast({ title: t("chat.compare.thanks") });
         session.dismissComparison();
+        focusComposer();
         if (chosen.id === before.id) await session.showBranch(before.id);
       } finally {
         setSaving(false);
@@ -47,7 +48,14 @@ export function CompareCard({ message }: { message: Message }) {
           <h3 className="font-semibold">{t("chat.compare.title")}</h3>
           <p className="text-sm text-ink-faint">{t("chat.compare.text")}</p>
         </div>
-        <Button size="sm" look="quiet" onClick={() => session.dismissComparison()}>
+        <Button
+          size="sm"
+          look="quiet"
+          onClick={() => {
+            session.dismissComparison();
+            focusComposer();
+          }}
+        >
           {t("chat.compare.skip")}
         </Button>
       </div>

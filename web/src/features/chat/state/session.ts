@@ -217,12 +217,7 @@ export class ThreadSession {
       if (change.findView(this.state, messageId) !== null) break;
       await this.loadEarlier(200);
     }
-    if (change.findView(this.state, messageId) !== null) this.patch({ revealed: messageId });
-  }
-
-  /** The message was scrolled to. */
-  revealDone(): void {
-    this.patch({ revealed: null });
+    if (change.findView(this.state, messageId) !== null) this.patch({ revealed: { id: messageId } });
   }
 
   setThumb(messageId: string, thumb: Thumb | "none"): void {

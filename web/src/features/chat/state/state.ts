@@ -30,8 +30,8 @@ export interface ThreadState {
   pending: Pending | null;
   temporary: boolean;
   comparison: Comparison | null;
-  /** A message to be scrolled to. */
-  revealed: string | null;
+  /** The message that was looked for last; a new object each time. */
+  revealed: { id: string } | null;
   /** False while a reply is being written that cannot be read just now. */
   connected: boolean;
 }

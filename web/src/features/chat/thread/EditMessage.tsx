@@ -7,18 +7,22 @@ import { useT } from "@/lib/i18n";
 /** Change an earlier message. Sending it begins a branch beside the old one. */
 export function EditMessage({ message }: { message: Message }) {
   const t = useT();
-  const { session, model, setEditing } = useThread();
+  const { session, model, setEditing, focusComposer } = useThread();
   const [text, setText] = useState(() => textOf(message));
   const sending = useRef(false);
   const ready = text.trim() !== "";
 
+  const leave = () => {
+    setEditing(null);
+    focusComposer();
+  };
   const send = () => {
     if (!ready || sending.current) return;
     sending.current = true;
     attempt(async () => {
       try {
         await session.send(text.trim(), { parentId: message.parent_id ?? null, model });
-        setEditing(null);
+        leave();
       } finally {
         sending.current = false;
       }
@@ -46,7 +50,7 @@ export function EditMessage({ message }: { message: Message }) {
         onKeyDown={(event) => {
           if (event.key === "Escape") {
             event.stopPropagation();
-            setEditing(null);
+            leave();
           }
           if (event.key === "Enter" && !event.shiftKey && !event.nativeEvent.isComposing) {
             event.preventDefault();
@@ -57,7 +61,7 @@ export function EditMessage({ message }: { message: Message }) {
       />
       <div className="flex flex-wrap items-center justify-end gap-2">
         <p className="me-auto px-1.5 text-xs text-ink-faint">{t("chat.message.editNote")}</p>
-        <Button size="sm" onClick={() => setEditing(null)}>
+        <Button size="sm" onClick={leave}>
           {t("common.cancel")}
         </Button>
         <Button size="sm" look="primary" type="submit" disabled={!ready}>

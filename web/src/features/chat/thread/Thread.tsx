@@ -49,12 +49,11 @@ export function Thread() {
   const { revealed } = state;
   useEffect(() => {
     if (revealed === null) return;
-    const found = content.current?.querySelector(`[data-message="${CSS.escape(revealed)}"]`);
+    const found = content.current?.querySelector(`[data-message="${CSS.escape(revealed.id)}"]`);
     letGo();
     found?.scrollIntoView({ block: "center" });
     found?.classList.add("fs-revealed");
-    session.revealDone();
-  }, [revealed, session, letGo]);
+  }, [revealed, letGo]);
 
   const asked = pending !== null;
   useEffect(() => {
@@ -79,11 +78,14 @@ export function Thread() {
               {t("chat.loadingEarlier")}
             </p>
           )}
-          {chunks.map((chunk) => (
+          {chunks.map((chunk, at) => (
             <Chunk
               key={chunk.key}
               views={chunk.views}
               windowed={views.length > WINDOWED_FROM}
+              wanted={
+                at === chunks.length - 1 || chunk.views.some((view) => view.message.id === revealed?.id)
+              }
               scroller={scroller}
             />
           ))}

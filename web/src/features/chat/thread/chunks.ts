@@ -6,7 +6,7 @@ export interface ChunkOfViews {
 }
 
 /** About so many messages share a chunk. */
-const SIZE = 12;
+const SIZE = 6;
 
 /**
  * Cut a thread into chunks at places that the message ids choose, so that the cuts stay where they

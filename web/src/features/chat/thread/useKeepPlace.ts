@@ -1,6 +1,7 @@
 import { useLayoutEffect, useRef, type RefObject } from "react";
 
-const anchors = typeof CSS !== "undefined" && CSS.supports("overflow-anchor", "auto");
+/** The browser holds the reading place when something above it changes its height. */
+export const anchorsItself = typeof CSS !== "undefined" && CSS.supports("overflow-anchor", "auto");
 
 /**
  * Keeps what is being read in place when earlier messages are put above it. Browsers do that
@@ -18,7 +19,7 @@ export function useKeepPlace(
     if (box === null) return;
     const old = before.current;
     const prepended = old.firstId !== undefined && firstId !== old.firstId && lastId === old.lastId;
-    if (prepended && (!anchors || old.top <= 1)) {
+    if (prepended && (!anchorsItself || old.top <= 1)) {
       box.scrollTop = old.top + (box.scrollHeight - old.height);
     }
     before.current = { firstId, lastId, height: box.scrollHeight, top: box.scrollTop };
