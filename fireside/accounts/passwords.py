@@ -9,6 +9,8 @@ from __future__ import annotations
 import base64
 import secrets
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import argon2
 from anyio import CapacityLimiter, to_thread
@@ -32,22 +34,25 @@ class Passwords:
             hash_len=_HASH_BYTES,
             salt_len=_SALT_BYTES,
         )
-        self._nobodys_hash = _unmatchable(settings)
+        self.nobodys_hash = _unmatchable(settings)
         self._limiter = CapacityLimiter(settings.hashing_threads)
-        self._max_waiting = settings.hashing_queue
+        self._max_inside = settings.hashing_threads + settings.hashing_queue
+        self._num_inside = 0  # computing or waiting
 
     async def hash(self, password: str) -> str:
         """The encoded argon2id hash to store."""
-        self._refuse_a_flood()
-        return await to_thread.run_sync(self._hasher.hash, _bytes(password), limiter=self._limiter)
+        with self._place():
+            return await to_thread.run_sync(
+                self._hasher.hash, _bytes(password), limiter=self._limiter
+            )
 
     async def verify(self, stored: str | None, password: str) -> bool:
         """Whether `password` matches. None (no such account, or no password set) takes as long as
         a wrong password, so that answers do not tell who has an account."""
-        self._refuse_a_flood()
-        return await to_thread.run_sync(
-            self._verify, stored or self._nobodys_hash, _bytes(password), limiter=self._limiter
-        )
+        with self._place():
+            return await to_thread.run_sync(
+                self._verify, stored or self.nobodys_hash, _bytes(password), limiter=self._limiter
+            )
 
     def is_outdated(self, stored: str) -> bool:
         """Whether a stored hash was made with other parameters than today's."""
@@ -61,14 +66,21 @@ class Passwords:
         except (InvalidHashError, VerificationError) as error:
             raise Bug("broken_hash", "A stored password hash cannot be read.") from error
 
-    def _refuse_a_flood(self) -> None:
-        if self._limiter.statistics().tasks_waiting >= self._max_waiting:
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        # Counted here, not by the limiter: it counts those who wait only after a switch of tasks.
+        if self._num_inside >= self._max_inside:
             raise CapacityExhausted(
                 "sign_ins_busy",
                 "Too many people are signing in right now.",
                 hint="Try again in a few seconds.",
                 retry_after_s=5.0,
             )
+        self._num_inside += 1
+        try:
+            yield
+        finally:
+            self._num_inside -= 1
 
 
 def _bytes(password: str) -> bytes:
