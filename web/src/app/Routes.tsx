@@ -5,6 +5,7 @@ import { Shell } from "@/app/Shell";
 import { lazyRoutes, type LazyRoute } from "@/app/routes";
 import { Waiting } from "@/app/Waiting";
 import { EmptyState } from "@/components/ui/EmptyState";
+import { SidebarButton } from "@/features/sidebar/Sidebar";
 import { useT } from "@/lib/i18n";
 import type { Access } from "@/lib/routing";
 import { useBootstrap } from "@/lib/session";
@@ -38,7 +39,21 @@ function Draw({ route }: { route: LazyRoute }) {
       <route.Page />
     </Suspense>
   );
-  return <Guard access={route.access}>{route.frame === "shell" ? <Shell>{page}</Shell> : page}</Guard>;
+  return <Guard access={route.access}>{route.frame === "shell" ? <Beside>{page}</Beside> : page}</Guard>;
+}
+
+/** A page beside the sidebar, with the button that brings the sidebar back. */
+function Beside({ children }: { children: ReactNode }) {
+  return (
+    <Shell>
+      <div className="relative flex min-w-0 flex-1">
+        <div className="absolute start-2 top-2 z-20">
+          <SidebarButton />
+        </div>
+        {children}
+      </div>
+    </Shell>
+  );
 }
 
 function NotFound() {

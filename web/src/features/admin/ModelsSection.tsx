@@ -57,6 +57,7 @@ function ModelRow({ model }: { model: LibraryModel }) {
           {" · "}
           {model.licence}
         </p>
+        {model.description !== "" && <p className="mt-1 text-sm text-ink-soft">{model.description}</p>}
         {model.state === "downloading" && (
           <div className="mt-2.5 max-w-md">
             <Progress value={model.progress} label={t("admin.models.fetching", { name: model.title })} />

@@ -33,11 +33,11 @@ export const setSignUpMode = (ask: { mode: SignUpMode; reason: string }) =>
   api.put<SignUpPolicy>("/api/admin/sign-up-mode", ask);
 
 export const getEngines = () => api.get<EngineRow[]>("/api/admin/engines");
-export const addEngine = (ask: NewEngine) => api.post<EngineRow>("/api/admin/engines", ask);
+export const addEngine = (ask: NewEngine) => api.post<{ id: string }>("/api/admin/engines", ask);
 export const enableEngine = (id: string, enabled: boolean) =>
-  api.patch<EngineRow>(`/api/admin/engines/${id}`, { enabled });
+  api.patch<undefined>(`/api/admin/engines/${id}`, { enabled });
 export const removeEngine = (id: string) => api.delete(`/api/admin/engines/${id}`);
 
 export const getLibrary = () => api.get<LibraryModel[]>("/api/admin/library");
-export const pullModel = (name: string) => api.post<unknown>(`/api/admin/library/${name}/pull`);
-export const activateModel = (name: string) => api.post<unknown>(`/api/admin/library/${name}/use`);
+export const pullModel = (name: string) => api.post<undefined>(`/api/admin/library/${name}/pull`);
+export const activateModel = (name: string) => api.post<undefined>(`/api/admin/library/${name}/use`);

@@ -23,7 +23,7 @@ const keys = {
 
 /** How often figures that move by themselves are read again, in ms. */
 const LIVE_MS = 5000;
-const DOWNLOAD_MS = 1000;
+const SOON_MS = 1000;
 
 function sayFailure(error: unknown): void {
   const { title, hint } = explain(error);
@@ -111,7 +111,9 @@ export function useEngines() {
   return useQuery({
     queryKey: keys.engines,
     queryFn: calls.getEngines,
-    refetchInterval: LIVE_MS,
+    // An engine that was just added answers within a second or two: look again soon.
+    refetchInterval: ({ state }) =>
+      (state.data ?? []).some((engine) => engine.enabled && !engine.ok) ? SOON_MS : LIVE_MS,
     staleTime: 0,
   });
 }
@@ -140,7 +142,7 @@ export function useLibrary() {
     queryFn: calls.getLibrary,
     staleTime: 0,
     refetchInterval: ({ state }) =>
-      (state.data ?? []).some((model) => model.state === "downloading") ? DOWNLOAD_MS : LIVE_MS,
+      (state.data ?? []).some((model) => model.state === "downloading") ? SOON_MS : LIVE_MS,
   });
 }
 

@@ -53,6 +53,7 @@ export type LibraryState = "absent" | "downloading" | "ready" | "active" | "fail
 export interface LibraryModel {
   name: string;
   title: string;
+  description: string;
   size_bytes: number;
   licence: string;
   state: LibraryState;
