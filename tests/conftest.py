@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from importlib import import_module
-from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 
@@ -17,11 +15,9 @@ import anyio
 import asyncpg
 import pytest
 from sqlalchemy import insert
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from fireside.accounts.tables import UserRow
 from fireside.conversation.message import UserId
-from fireside.db.base import metadata
 from fireside.db.database import Database, connect
 from fireside.db.local_postgres import LocalPostgres
 from fireside.db.migrate import upgrade
@@ -46,7 +42,7 @@ def clock() -> FakeClock:
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated SQLite file to copy from."""
     path = tmp_path_factory.mktemp("template") / "fireside.db"
-    anyio.run(_bring_up, f"sqlite+aiosqlite:///{path}")
+    anyio.run(upgrade, f"sqlite+aiosqlite:///{path}")
     return path
 
 
@@ -55,7 +51,7 @@ def postgres() -> Iterator[LocalPostgres]:
     """One PostgreSQL server for the whole run; its database `template` is migrated to head."""
     with LocalPostgres() as server:
         anyio.run(_command, server, "CREATE DATABASE template")
-        anyio.run(_bring_up, server.url("template"))
+        anyio.run(upgrade, server.url("template"))
         yield server
 
 
@@ -140,24 +136,3 @@ async def _command(server: LocalPostgres, statement: str) -> None:
         await connection.execute(statement)
     finally:
         await connection.close()
-
-
-async def _bring_up(url: str) -> None:
-    await upgrade(url)
-    await _create_what_has_no_migration_yet(url)
-
-
-async def _create_what_has_no_migration_yet(url: str) -> None:
-    for room in ("accounts", "history", "billing", "feedback", "engine", "chat"):
-        if find_spec(f"fireside.{room}.tables"):
-            import_module(f"fireside.{room}.tables")
-    engine = create_async_engine(url)
-    known = set(metadata.tables)
-    tables = [
-        table
-        for table in metadata.tables.values()
-        if {key.target_fullname.split(".")[0] for key in table.foreign_keys} <= known
-    ]
-    async with engine.begin() as connection:
-        await connection.run_sync(lambda c: metadata.create_all(c, tables=tables))
-    await engine.dispose()

@@ -31,8 +31,8 @@ STATEMENT_TIMEOUT = "5s"
 _UPGRADE_LOCK = 0x46697265  # "Fire": the advisory lock that one upgrading process holds
 
 
-async def upgrade(url: str) -> str:
-    """Bring the database at `url` to head; returns the revision it is at.
+async def upgrade(url: str, directory: Path = DIRECTORY) -> str:
+    """Bring the database at `url` to the head of `directory`; returns the revision it is at.
 
     Raises BackendFailed when a migration fails; what it had done is rolled back.
     """
@@ -41,13 +41,13 @@ async def upgrade(url: str) -> str:
         _begin_immediately(engine.sync_engine)
     try:
         async with engine.connect() as connection:
-            return await connection.run_sync(_upgrade)
+            return await connection.run_sync(_upgrade, directory)
     except (DBAPIError, OSError) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
         raise BackendFailed(
             "migration_failed",
             "The database could not be brought to this version's schema.",
-            hint="Nothing was half done: fix the cause in the log and start again. "
-            f"({type(error).__name__})",
+            hint=f"No migration was half done; fix the cause and start again: {cause}.",
         ) from error
     finally:
         await engine.dispose()
@@ -55,16 +55,16 @@ async def upgrade(url: str) -> str:
 
 def head() -> str:
     """The newest revision this code knows."""
-    return _scripts().get_current_head() or ""
+    return _scripts(DIRECTORY).get_current_head() or ""
 
 
 def revisions() -> Sequence[Script]:
     """All migrations, oldest first."""
-    return list(reversed(list(_scripts().walk_revisions())))
+    return list(reversed(list(_scripts(DIRECTORY).walk_revisions())))
 
 
-def _upgrade(connection: Connection) -> str:
-    scripts = _scripts()
+def _upgrade(connection: Connection, directory: Path) -> str:
+    scripts = _scripts(directory)
     if connection.dialect.name == "postgresql":
         connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
         connection.execute(text(f"SET statement_timeout = '{STATEMENT_TIMEOUT}'"))
@@ -75,7 +75,7 @@ def _upgrade(connection: Connection) -> str:
     connection.rollback()
     if present >= newest:
         return present
-    config = _config()
+    config = Config()
     config.attributes["connection"] = connection
     with EnvironmentContext(
         config, scripts, fn=lambda revision, _context: scripts._upgrade_revs("head", revision)
@@ -106,22 +106,5 @@ def _begin_immediately(engine: object) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(DIRECTORY).replace("%", "%%"))
-    return config
-
-
-def _scripts() -> ScriptDirectory:
-    return _ChainByNumber(str(DIRECTORY))
-
-
-class _ChainByNumber(ScriptDirectory):
-    """The files in the order of their numbers, whatever is not there yet."""
-
-    def _load_revisions(self):  # type: ignore[no-untyped-def]
-        below = None
-        for script in sorted(super()._load_revisions(), key=lambda script: script.revision):
-            script.module.__dict__["down_revision"] = below
-            yield Script(script.module, script.revision, script.path)
-            below = script.revision
+def _scripts(directory: Path) -> ScriptDirectory:
+    return ScriptDirectory(str(directory))

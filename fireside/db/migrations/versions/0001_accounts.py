@@ -9,8 +9,6 @@ from fireside.db.base import BigInt, Id, Json, UtcDateTime
 
 revision = "0001"
 down_revision = None
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
@@ -132,16 +130,3 @@ def upgrade() -> None:
         ),
     )
     op.create_index("ix_policies_name_id", "policies", ["name", "id"])
-
-
-def downgrade() -> None:
-    for table in (
-        "policies",
-        "reset_links",
-        "invites",
-        "api_keys",
-        "login_sessions",
-        "setup",
-        "users",
-    ):
-        op.drop_table(table)

@@ -9,8 +9,6 @@ from fireside.db.base import BigInt, Id, UtcDateTime
 
 revision = "0003"
 down_revision = "0002"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:

@@ -9,8 +9,6 @@ from fireside.db.base import Id, Json, UtcDateTime
 
 revision = "0004"
 down_revision = "0003"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
@@ -63,7 +61,3 @@ def upgrade() -> None:
         ("rejected_id", ["rejected_id"]),
     ):
         op.create_index(f"ix_feedback_events_{name}", "feedback_events", columns)
-
-
-def downgrade() -> None:
-    op.drop_table("feedback_events")

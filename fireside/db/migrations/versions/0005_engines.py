@@ -9,8 +9,6 @@ from fireside.db.base import BigInt, Id, Json, UtcDateTime
 
 revision = "0005"
 down_revision = "0004"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
@@ -40,8 +38,3 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_engine_choices")),
     )
     op.create_index(op.f("ix_engine_choices_subject_id"), "engine_choices", ["subject", "id"])
-
-
-def downgrade() -> None:
-    op.drop_table("engine_choices")
-    op.drop_table("engines")

@@ -9,8 +9,6 @@ from fireside.db.base import BigInt, Id, UtcDateTime
 
 revision = "0006"
 down_revision = "0005"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
@@ -56,8 +54,3 @@ def upgrade() -> None:
         sa.Column("events", sa.LargeBinary, nullable=False),
         sa.PrimaryKeyConstraint("turn_id", "first_event", name=op.f("pk_turn_journal")),
     )
-
-
-def downgrade() -> None:
-    op.drop_table("turn_journal")
-    op.drop_table("turns")
