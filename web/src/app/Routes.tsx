@@ -3,6 +3,7 @@ import { Redirect, Route, Switch, useLocation } from "wouter";
 import { ChatPage } from "@/app/ChatPage";
 import { Shell } from "@/app/Shell";
 import { lazyRoutes, type LazyRoute } from "@/app/routes";
+import { useAccountLook } from "@/app/useAccountLook";
 import { Waiting } from "@/app/Waiting";
 import { EmptyState } from "@/components/ui/EmptyState";
 import { SidebarButton } from "@/features/sidebar/Sidebar";
@@ -75,6 +76,7 @@ function NotFound() {
 
 export function Routes() {
   const [path] = useLocation();
+  useAccountLook();
   if (path === "/" || /^\/c\/[^/]+$/.test(path)) {
     // One element for both paths: sending the first message must not build the page anew.
     return (

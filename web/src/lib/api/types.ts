@@ -130,6 +130,7 @@ export interface PublicModel {
 
 export interface PreparingModel {
   name: string;
+  title?: string;
   progress: number;
   state: string;
 }
