@@ -104,9 +104,7 @@ def build(
         db, UsageRepository(), settings.billing, new_id, listeners=(metrics.observe, live.observe)
     )
     accounts = build_accounts(db, settings.accounts, clock, new_id)
-    engines = build_engines(
-        db, settings.engine, settings.data_dir, clock, new_id, on_change=feed.models_changed
-    )
+    engines = build_engines(db, settings.engine, settings.data_dir, clock, new_id, broker)
     conversations = HistoryRepository()
     journal = Journal(db, TurnRepository(), clock, settings.chat.journal_interval_s)
     turns = TurnService(
@@ -128,7 +126,7 @@ def build(
         num_running_turns=lambda: turns.num_running,
         journal_lag_s=lambda: journal.lag_s,
         engines=lambda: [
-            EngineFigures(engine.name, engine.ok, engine.restarts) for engine in engines.views()
+            EngineFigures(engine.name, engine.ok, engine.restarts) for engine in engines.figures()
         ],
         num_usage_dropped=lambda: meter.num_dropped,
         num_log_lines_dropped=lambda: log_writer.num_dropped if log_writer is not None else 0,

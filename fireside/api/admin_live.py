@@ -80,5 +80,5 @@ class LiveController(Controller):
             conversations=stored.num_conversations,
             messages=stored.num_messages,
             series=summary.series,
-            engines=engines.views(),
+            engines=await engines.views(),
         )

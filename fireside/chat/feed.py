@@ -9,11 +9,11 @@ import msgspec
 
 from fireside.chat.views import RunningTurn
 from fireside.conversation.message import ConversationId, UserId
+from fireside.engine.service import EVERYONE
 from fireside.kit import sse
 from fireside.kit.pubsub import Broker
 
 KEEP_ALIVE_S = 20.0
-TOPIC_PREFIX = "user:"
 
 
 class TurnBegan(msgspec.Struct, tag="turn", frozen=True):
@@ -37,7 +37,6 @@ class TitleChanged(msgspec.Struct, tag="title", frozen=True):
 
 
 _encode = msgspec.json.Encoder().encode
-_MODELS = b'{"type":"models"}'
 _RESYNC = sse.encode(b'{"type":"resync"}')
 
 
@@ -59,15 +58,11 @@ class Feed:
         """Sidebars show the new title."""
         self._broker.publish(topic(owner_id), _encode(TitleChanged(conversation_id, title)))
 
-    def models_changed(self) -> None:
-        """Everybody's pages look again at which models there are."""
-        self._broker.publish_to_all(TOPIC_PREFIX, _MODELS)
-
     async def follow(self, owner_id: UserId) -> AsyncIterator[bytes]:
         """Server-sent events until the reader leaves. Begins with `resync`: what came before is
         not repeated, so read the present state once the feed is open.
         """
-        with self._broker.subscribe(topic(owner_id)) as subscription:
+        with self._broker.subscribe(topic(owner_id), EVERYONE) as subscription:
             yield _RESYNC
             messages = aiter(subscription)
             while True:
@@ -83,4 +78,4 @@ class Feed:
 
 def topic(owner_id: UserId) -> str:
     """The broker's topic for one person."""
-    return TOPIC_PREFIX + owner_id
+    return f"user:{owner_id}"

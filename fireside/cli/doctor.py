@@ -17,8 +17,7 @@ from fireside.api.page import find_page_root
 from fireside.cli.serve import prepare_data_dir
 from fireside.db.database import connect, url_for
 from fireside.db.migrate import head
-from fireside.engine.library import ModelLibrary
-from fireside.engine.service import models_folder
+from fireside.engine.service import open_library
 from fireside.errors import FiresideError
 from fireside.settings import Settings, load
 
@@ -124,8 +123,11 @@ def _page() -> tuple[Verdict, str]:
 def _model(settings: Settings) -> tuple[Verdict, str]:
     if not settings.engine.embedded:
         return Verdict.OK, "no embedded engine; engines are added under Administration"
-    folder = models_folder(settings.engine, settings.data_dir)
-    best = ModelLibrary(folder, hub_url=settings.engine.hub_url).best_present()
+    library = open_library(settings.engine, settings.data_dir)
+    best = library.best_present()
     if best is None:
-        return Verdict.WARNING, f"none in {folder}; run `fireside model pull smollm2-135m`"
-    return Verdict.OK, f"{best} in {folder}"
+        return (
+            Verdict.WARNING,
+            f"none in {library.folder}; run `fireside model pull smollm2-135m`",
+        )
+    return Verdict.OK, f"{best} in {library.folder}"

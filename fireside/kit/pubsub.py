@@ -55,20 +55,17 @@ class Broker:
         for subscription in self._topics.get(topic, ()):
             subscription.put(payload)
 
-    def publish_to_all(self, prefix: str, payload: bytes) -> None:
-        """Hand `payload` to the subscribers of every topic that begins with `prefix`."""
-        for topic in [topic for topic in self._topics if topic.startswith(prefix)]:
-            self.publish(topic, payload)
-
     @contextmanager
-    def subscribe(self, topic: str) -> Iterator[Subscription]:
-        """Listen until the block ends."""
+    def subscribe(self, *topics: str) -> Iterator[Subscription]:
+        """Listen to all of `topics` until the block ends."""
         subscription = Subscription()
-        self._topics.setdefault(topic, set()).add(subscription)
+        for topic in topics:
+            self._topics.setdefault(topic, set()).add(subscription)
         try:
             yield subscription
         finally:
-            listeners = self._topics[topic]
-            listeners.discard(subscription)
-            if not listeners:
-                del self._topics[topic]
+            for topic in topics:
+                listeners = self._topics[topic]
+                listeners.discard(subscription)
+                if not listeners:
+                    del self._topics[topic]
