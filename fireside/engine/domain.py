@@ -96,12 +96,11 @@ def checked_name(name: str) -> str:
     return name
 
 
-def target_model(pinned: str, chosen: str, best: str | None, failed: frozenset[str]) -> str | None:
-    """The embedded model that should run: pinned, else chosen, else the best that is here.
+def target_model(wanted: str, best: str | None, failed: frozenset[str]) -> str | None:
+    """The embedded model that should run: what was asked for, else the best that is here.
 
-    What cannot be loaded is passed over. None when nothing is left.
+    What could not be run is passed over. None when nothing is left.
     """
-    wanted = pinned or chosen
     if wanted and wanted not in failed:
         return wanted
     return best

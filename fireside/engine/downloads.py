@@ -18,6 +18,7 @@ import urllib.request
 import zipfile
 from collections import deque
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
@@ -127,8 +128,10 @@ async def _download(requirement: str, folder: Path, grown: Progress) -> Path:
     wheels.mkdir()
     scratch.mkdir()
     options = "--no-deps --no-cache-dir --no-input --disable-pip-version-check -q".split()
+    has_pip = find_spec("pip") is not None  # else the Python that ours was made from may have it
+    python = sys.executable if has_pip else getattr(sys, "_base_executable", sys.executable)
     command = [
-        *[sys.executable, "-P", "-c", _PIP, str(scratch)],
+        *[python, "-P", "-c", _PIP, str(scratch)],
         *["download", *options, "--only-binary", ":all:", "--dest", str(wheels), requirement],
     ]
     words: deque[bytes] = deque(maxlen=20)
@@ -176,13 +179,15 @@ async def _listen(stream: ByteReceiveStream, words: deque[bytes]) -> None:
 
 
 def _folder_bytes(folder: Path) -> int:
-    total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size
-        except OSError:  # pip removed it meanwhile
-            continue
-    return total
+    """How much of the wheel is there: pip fills its scratch folder, then copies the whole."""
+    totals = dict.fromkeys(("wheels", "scratch"), 0)
+    for name in totals:
+        for path in (folder / name).rglob("*"):
+            try:
+                totals[name] += path.stat().st_size if path.is_file() else 0
+            except OSError:  # pip removed it meanwhile
+                continue
+    return max(totals.values())
 
 
 def _why(said: bytes) -> str:

@@ -1,193 +1,160 @@
-"""Models for everybody who is signed in; engines and the model library for administrators."""
+"""Which models there are, for everybody; engines and model files, for administrators."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-import anyio
 import msgspec
 from litestar import Controller, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from fireside.accounts.access import Rule
+from fireside.accounts.domain import Principal
 from fireside.db.database import Database
-from fireside.engine.catalog import ModelCatalog
-from fireside.engine.domain import EngineView
-from fireside.engine.library import LibraryModel, LibraryState
-from fireside.engine.ports import Capability
-from fireside.engine.service import EngineService
+from fireside.engine.backends.openai_request import Flavour
+from fireside.engine.catalog import ModelCatalog, PublicModel
+from fireside.engine.domain import FIRST_PRIORITY, EngineId, EngineView, Preparing
+from fireside.engine.library import LibraryModel
+from fireside.engine.service import EngineService, NewEngine
+from fireside.errors import NotFound
+
+Db = NamedDependency[Database]
+Engines = NamedDependency[EngineService]
+Caller = NamedDependency[Principal]
+Catalog = NamedDependency[ModelCatalog]
 
 ModelName = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 
-class ModelView(msgspec.Struct, frozen=True):
-    """A model as people choose it."""
-
-    name: str
-    title: str
-    description: str
-    context_tokens: int
-    capabilities: list[Capability]
-    ready: bool
-    engine: str
-
-
-class PreparingView(msgspec.Struct, frozen=True):
-    """A model that is on its way. `progress` is 0 to 1."""
-
-    name: str
-    title: str
-    progress: float
-    state: LibraryState
-
-
-class ModelsOut(msgspec.Struct, frozen=True):
-    """What can be asked, and what soon can."""
+class ModelsView(msgspec.Struct, frozen=True):
+    """The models a person can choose, and those on their way."""
 
     default: str | None
-    models: list[ModelView]
-    preparing: list[PreparingView]
+    models: list[PublicModel]
+    preparing: list[Preparing]
 
 
 class EngineIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An OpenAI-compatible server. `models` limits what is offered of it; empty offers all."""
+    """An engine to add. Without `models` it offers all it serves; a lower priority comes first."""
 
     name: Annotated[str, msgspec.Meta(max_length=64)]
     base_url: Annotated[str, msgspec.Meta(max_length=2000)]
-    api_key: Annotated[str, msgspec.Meta(max_length=2000)] | None = None
-    models: Annotated[list[ModelName], msgspec.Meta(max_length=200)] = []
+    api_key: Annotated[str, msgspec.Meta(max_length=4000)] | None = None
+    models: Annotated[list[ModelName], msgspec.Meta(max_length=500)] = []
+    flavour: Flavour | None = None
+    priority: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = FIRST_PRIORITY
 
     def __repr__(self) -> str:
-        return f"EngineIn({self.name!r})"
+        return "EngineIn()"
 
 
-class EngineChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Switch an engine on or off."""
+class EngineChangeIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What can be changed about an engine."""
 
     enabled: bool
 
 
-class EngineAdded(msgspec.Struct, frozen=True):
-    """The new engine's id; its models appear as soon as it has answered."""
-
-    id: str
-
-
 class ModelController(Controller):
-    """Models that can be asked."""
+    """The models there are."""
 
     path = "/api/models"
     tags = ("models",)
+    opt = {"rule": Rule.SIGNED_IN}
 
-    @get(opt={"rule": Rule.SIGNED_IN})
-    async def models(
-        self, catalog: NamedDependency[ModelCatalog], engines: NamedDependency[EngineService]
-    ) -> ModelsOut:
-        """The models there are, the default, and what is being fetched."""
-        shown = [
-            ModelView(
-                name=model.name,
-                title=model.title,
-                description=model.description,
-                context_tokens=model.context_tokens,
-                capabilities=list(model.capabilities),
-                ready=model.ready,
-                engine=model.engine,
-            )
-            for model in catalog.list()
-        ]
-        preparing = [
-            PreparingView(model.name, model.title, model.progress, model.state)
-            for model in await anyio.to_thread.run_sync(engines.library.models)
-            if model.state is LibraryState.DOWNLOADING
-        ]
-        return ModelsOut(catalog.default_name(), shown, preparing)
+    @get(sync_to_thread=False)
+    def models(self, catalog: Catalog, engines: Engines) -> ModelsView:
+        """What can be asked now, and what is being prepared."""
+        return ModelsView(catalog.default_name(), catalog.list(), engines.preparing())
 
 
-class AdminEngineController(Controller):
-    """Engines of this instance."""
+class EngineController(Controller):
+    """Engines, for administrators."""
 
     path = "/api/admin/engines"
-    tags = ("admin",)
+    tags = ("engines",)
+    opt = {"rule": Rule.ADMIN}
 
-    @get(opt={"rule": Rule.ADMIN})
-    async def engines(self, engines: NamedDependency[EngineService]) -> list[EngineView]:
+    @get()
+    async def engines(self, engines: Engines) -> list[EngineView]:
         """Every engine and how it is."""
-        return engines.views()
+        return await engines.views()
 
-    @post(opt={"rule": Rule.ADMIN})
-    async def add_engine(
-        self,
-        data: JSONBody[EngineIn],
-        engines: NamedDependency[EngineService],
-        db: NamedDependency[Database],
-    ) -> EngineAdded:
-        """Add an OpenAI-compatible server (vLLM, SGLang, Ollama, a hosted one)."""
+    @post()
+    async def add(self, data: JSONBody[EngineIn], db: Db, engines: Engines) -> EngineView:
+        """Add a server that speaks OpenAI's API; it is asked for its models at once."""
+        new = NewEngine(
+            name=data.name,
+            base_url=data.base_url,
+            api_key=data.api_key or None,
+            models=tuple(data.models),
+            flavour=data.flavour.value if data.flavour is not None else None,
+            priority=data.priority,
+        )
         async with db.write() as tx:
-            added = await engines.add(
-                tx,
-                name=data.name,
-                base_url=data.base_url,
-                api_key=data.api_key,
-                models=tuple(data.models),
-            )
-        engines.stir()
-        return EngineAdded(added.id)
+            record = await engines.add(tx, new)
+        await engines.refresh()
+        return await _view(engines, record.id)
 
-    @patch("/{engine_id:str}", opt={"rule": Rule.ADMIN}, status_code=204)
-    async def change_engine(
+    @patch("/{engine_id:str}")
+    async def change(
         self,
         engine_id: FromPath[str],
-        data: JSONBody[EngineChange],
-        engines: NamedDependency[EngineService],
-        db: NamedDependency[Database],
-    ) -> None:
+        data: JSONBody[EngineChangeIn],
+        db: Db,
+        engines: Engines,
+        principal: Caller,
+    ) -> EngineView:
         """Switch an engine on or off."""
+        id = EngineId(engine_id)
         async with db.write() as tx:
-            await engines.repository.set_enabled(tx, engine_id, data.enabled)
-        engines.stir()
+            await engines.set_enabled(tx, id, data.enabled, principal.user_id)
+        await engines.refresh()
+        return await _view(engines, id)
 
-    @delete("/{engine_id:str}", opt={"rule": Rule.ADMIN})
-    async def remove_engine(
-        self,
-        engine_id: FromPath[str],
-        engines: NamedDependency[EngineService],
-        db: NamedDependency[Database],
-    ) -> None:
-        """Remove an engine."""
+    @delete("/{engine_id:str}")
+    async def remove(self, engine_id: FromPath[str], db: Db, engines: Engines) -> None:
+        """Forget an engine; replies it is writing are finished."""
         async with db.write() as tx:
-            await engines.repository.delete(tx, engine_id)
-        engines.stir()
+            await engines.remove(tx, EngineId(engine_id))
+        await engines.refresh()
 
 
 class LibraryController(Controller):
-    """Models that can be fetched and served here."""
+    """Model files, for administrators."""
 
     path = "/api/admin/library"
-    tags = ("admin",)
+    tags = ("engines",)
+    opt = {"rule": Rule.ADMIN}
 
-    @get(opt={"rule": Rule.ADMIN})
-    async def library(self, engines: NamedDependency[EngineService]) -> list[LibraryModel]:
-        """The library with what is here, what is coming and what is served."""
-        return await anyio.to_thread.run_sync(engines.shelf)
+    @get(sync_to_thread=False)
+    def library(self, engines: Engines) -> list[LibraryModel]:
+        """The model files that are here or can be fetched."""
+        return engines.library_models()
 
-    @post("/{name:str}/pull", opt={"rule": Rule.ADMIN}, status_code=204)
-    async def pull(self, name: FromPath[str], engines: NamedDependency[EngineService]) -> None:
-        """Fetch a model in the background."""
-        engines.start_pull(name)
+    @post("/{name:str}/pull", status_code=202, sync_to_thread=False)
+    def pull(self, name: FromPath[str], engines: Engines) -> list[LibraryModel]:
+        """Fetch a model in the background; the list shows how far it is."""
+        engines.pull(name)
+        return engines.library_models()
 
-    @post("/{name:str}/use", opt={"rule": Rule.ADMIN}, status_code=204)
+    @post("/{name:str}/use", status_code=202)
     async def use(
-        self,
-        name: FromPath[str],
-        engines: NamedDependency[EngineService],
-        db: NamedDependency[Database],
-    ) -> None:
-        """Let the embedded engine serve this model; nobody's reply is cut."""
+        self, name: FromPath[str], db: Db, engines: Engines, principal: Caller
+    ) -> list[LibraryModel]:
+        """Let a model that is here answer from now on; the change fails no request."""
+        await engines.check_usable(name)
         async with db.write() as tx:
-            await engines.choose_model(tx, name)
-        engines.stir()
+            await engines.use(tx, name, principal.user_id)
+        await engines.refresh()
+        return engines.library_models()
 
 
-CONTROLLERS = (ModelController, AdminEngineController, LibraryController)
+async def _view(engines: EngineService, id: EngineId) -> EngineView:
+    for view in await engines.views():
+        if view.id == id:
+            return view
+    raise NotFound("engine_not_found", "There is no such engine.", hint="Reload the list.")
+
+
+CONTROLLERS = (ModelController, EngineController, LibraryController)

@@ -54,6 +54,10 @@ class LibraryModel(msgspec.Struct, frozen=True):
     progress: float = 0.0
     detail: str = ""
 
+    def with_state(self, state: LibraryState, detail: str) -> LibraryModel:
+        """The same model in another state."""
+        return msgspec.structs.replace(self, state=state, detail=detail)
+
 
 class _Digest(msgspec.Struct, frozen=True):
     size_bytes: int
@@ -77,12 +81,24 @@ class ModelLibrary:
         """The bundled model of that name."""
         return self._bundled.get(name)
 
+    def require(self, name: str) -> BundledModel:
+        """The bundled model of that name. Raises NotFound."""
+        model = self._bundled.get(name)
+        if model is None:
+            raise NotFound(
+                "model_not_bundled",
+                f"There is no model {name!r} to fetch.",
+                hint="`fireside model list` shows the names; any other GGUF file can be used "
+                "by its path.",
+            )
+        return model
+
     def models(self) -> list[LibraryModel]:
         """The bundled models, then the other GGUF files in the folder."""
         known = {model.file for model in self._bundled.values()}
         shown = [self._shown(model) for model in self._bundled.values()]
         for path in sorted(self.folder.glob("*.gguf")):
-            if path.name not in known:
+            if path.name not in known and path.stem not in self._bundled:
                 shown.append(
                     LibraryModel(
                         path.stem, path.stem, "", path.stat().st_size, "", LibraryState.READY, 1.0
@@ -95,9 +111,10 @@ class ModelLibrary:
         model = self._bundled.get(name)
         return model is not None and _size(self.folder / model.file) == model.size_bytes
 
-    def best_present(self) -> str | None:
-        """The best bundled model whose file is there."""
-        there = [model for model in self._bundled.values() if self.has(model.name)]
+    def best_present(self, without: frozenset[str] = frozenset()) -> str | None:
+        """The best bundled model whose file is there, leaving out some."""
+        names = self._bundled.keys() - without
+        there = [self._bundled[name] for name in names if self.has(name)]
         return max(there, key=lambda model: model.rank).name if there else None
 
     async def locate(self, name: str) -> ModelFile:
@@ -138,14 +155,7 @@ class ModelLibrary:
         Raises NotFound for an unknown name, Conflict while another process fetches it,
         BackendFailed when no source gives it or the disk does not take it.
         """
-        model = self._bundled.get(name)
-        if model is None:
-            raise NotFound(
-                "model_not_bundled",
-                f"There is no model {name!r} to fetch.",
-                hint="`fireside model list` shows the names; any other GGUF file can be used "
-                "by its path.",
-            )
+        model = self.require(name)
         final = self.folder / model.file
 
         def note(num_bytes: int) -> None:

@@ -12,6 +12,7 @@ from fireside.db.database import ReadTransaction, Transaction
 from fireside.engine.domain import Choices, EngineId, EngineRecord, Subject
 from fireside.engine.tables import EngineChoiceRow, EngineRow
 from fireside.errors import Conflict, NotFound
+from fireside.kit.ids import is_uuid
 
 _decode_models = msgspec.json.Decoder(tuple[str, ...]).decode
 
@@ -80,13 +81,13 @@ class EngineRepository:
             .where(EngineRow.id == engine_id)
             .values(enabled=enabled, updated_at=now)
         )
-        if (await tx.execute(statement)).rowcount == 0:
+        if not is_uuid(engine_id) or (await tx.execute(statement)).rowcount == 0:
             raise _not_found()
 
     async def delete(self, tx: Transaction, engine_id: EngineId) -> None:
         """Forget an engine. Raises NotFound."""
         statement = delete(EngineRow).where(EngineRow.id == engine_id)
-        if (await tx.execute(statement)).rowcount == 0:
+        if not is_uuid(engine_id) or (await tx.execute(statement)).rowcount == 0:
             raise _not_found()
 
     async def choices(self, tx: ReadTransaction) -> Choices:

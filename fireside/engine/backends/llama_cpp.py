@@ -127,6 +127,11 @@ class LlamaCppEngine:
             await self._changed.wait()
         return self.state
 
+    async def wait_until_idle(self) -> None:
+        """Wait until no reply is being written."""
+        while self.num_running:
+            await self._changed.wait()
+
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[StreamEvent, None]:
         """Stream one message; waits for a child that is being restarted. See the port."""
         self.num_running += 1
@@ -152,6 +157,8 @@ class LlamaCppEngine:
                     await events.aclose()
         finally:
             self.num_running -= 1
+            if not self.num_running:
+                self._signal()
 
     async def embed(self, model: str, inputs: list[str]) -> Embeddings:
         """Always refused: a chat model's vectors are not worth having."""
@@ -166,9 +173,14 @@ class LlamaCppEngine:
     async def health(self) -> EngineHealth:
         """A quick look; see the port."""
         client = self._client
+        return self.judge() if client is None else await client.health()
+
+    def judge(self) -> EngineHealth:
+        """What is known about it, without asking."""
+        client = self._client
         if client is None:
             return EngineHealth(False, self.detail or f"The model is {self.state.value}.")
-        return await client.health()
+        return client.judge()
 
     async def aclose(self) -> None:
         """Stop the child; `run` returns."""

@@ -233,6 +233,10 @@ class OpenAICompatibleEngine:
             await self._listing(HEALTH_TIMEOUT_S)
         except FiresideError as error:
             return EngineHealth(False, error.message)
+        return self.judge()
+
+    def judge(self) -> EngineHealth:
+        """What its last replies say about it, without asking."""
         stalled_at_s = self._stalled_at_s
         if stalled_at_s is not None:
             ago_s = asyncio.get_running_loop().time() - stalled_at_s
