@@ -11,6 +11,7 @@ from fireside.conversation.message import (
     ConversationId,
     Message,
     MessageId,
+    Reasoning,
     Role,
     Status,
     UserId,
@@ -181,9 +182,14 @@ def _refuse_cycles(messages: Mapping[MessageId, Message]) -> None:
 
 
 def prompt_messages(line: Iterable[Message]) -> tuple[Message, ...]:
-    """The messages of a path that a model may be shown: not deleted, not failed without a word."""
+    """The messages of a path that a model may be shown: not deleted, and no reply without a word
+    (one that failed at once, or of which there is reasoning only)."""
     return tuple(
         message
         for message in line
-        if not message.deleted and (message.parts or message.author.role is not Role.ASSISTANT)
+        if not message.deleted
+        and (
+            message.author.role is not Role.ASSISTANT
+            or any(not isinstance(part, Reasoning) for part in message.parts)
+        )
     )

@@ -66,7 +66,8 @@ TOOLS = """{%- if tools %}
 {%- endif %}
 {%- for message in messages %}
     {%- if message.role == 'tool' %}
-        {{- '<|im_start|>user\\n<tool_response>' + message.content + '</tool_response><|im_end|>\\n' }}
+        {{- '<|im_start|>user\\n<tool_response>' + message.content }}
+        {{- '</tool_response><|im_end|>\\n' }}
     {%- else %}
         {{- '<|im_start|>' + message.role + '\\n' + message.content }}
         {%- for call in message.tool_calls or [] %}

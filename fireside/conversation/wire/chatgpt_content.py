@@ -77,7 +77,7 @@ def _pieces(content: dict[str, Any]) -> Content:
             case "image_asset_pointer":
                 size = f"{fields.get('width')} x {fields.get('height')}"
                 pointer = _string(fields.get("asset_pointer"))
-                out.parts.append(Image(url=pointer or None, alt=f"picture, {size} pixels"))
+                out.parts.append(Image(url=pointer or None, alt=f"{size} pixels"))
                 others.append(piece)
             case "audio_transcription":
                 out.parts += _text(_string(fields.get("text")))

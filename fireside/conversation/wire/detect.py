@@ -10,7 +10,7 @@ from typing import assert_never
 import msgspec
 
 from fireside.conversation.message import ConversationId, Message, Role, UserId
-from fireside.conversation.tree import Conversation, build
+from fireside.conversation.tree import Conversation, build, path
 from fireside.conversation.wire import (
     archive,
     chatgpt_export,
@@ -40,15 +40,18 @@ class ImportFormat(StrEnum):
     NOTEBOOK = "notebook"
 
 
+_ABSENT = msgspec.Raw(b"null")
+
+
 class _Shape(msgspec.Struct):
     """The fields that tell the formats apart; none of them is read."""
 
-    format: msgspec.Raw | None = None
-    conversations: msgspec.Raw | None = None
-    mapping: msgspec.Raw | None = None
-    chat: msgspec.Raw | None = None
-    messages: msgspec.Raw | None = None
-    nbformat: msgspec.Raw | None = None
+    format: msgspec.Raw = _ABSENT
+    conversations: msgspec.Raw = _ABSENT
+    mapping: msgspec.Raw = _ABSENT
+    chat: msgspec.Raw = _ABSENT
+    messages: msgspec.Raw = _ABSENT
+    nbformat: msgspec.Raw = _ABSENT
 
 
 class _Chat(msgspec.Struct):
@@ -145,10 +148,10 @@ def _format_of(entry: msgspec.Raw) -> ImportFormat | None:
         shape = msgspec.json.decode(entry, type=_Shape)
     except (msgspec.DecodeError, RecursionError):
         return None
-    if shape.format is not None and bytes(shape.format) == b'"fireside"':
+    if bytes(shape.format) == b'"fireside"':
         return ImportFormat.FIRESIDE
     for field, format in _TELLING.items():
-        if getattr(shape, field) is not None:
+        if bytes(getattr(shape, field)) != b"null":
             return format
     return None
 
@@ -162,33 +165,46 @@ def _reader(format: ImportFormat, owner_id: UserId, new_id: NewId) -> Read:
         case ImportFormat.OPEN_WEBUI:
             return lambda data: open_webui_export.read(data, owner_id, new_id)
         case ImportFormat.NOTEBOOK:
-            return lambda data: native.renewed(
-                notebook.parse(data, owner_id, new_id), owner_id, new_id, notebook.FORMAT
-            )
+            return lambda data: _of_notebook(data, owner_id, new_id)
         case ImportFormat.SHAREGPT:
-            return lambda data: _of_line(
-                format, owner_id, new_id, sharegpt.parse(_decode_row(data), new_id)
-            )
+            return lambda data: _of_row(_decode_row(data), owner_id, new_id)
         case ImportFormat.OPENAI:
-            return lambda data: _of_line(
-                format, owner_id, new_id, openai_chat.parse(_decode_chat(data).messages, new_id)
-            )
+            return lambda data: _of_chat(_decode_chat(data), owner_id, new_id)
         case _:
             assert_never(format)
 
 
+def _of_row(row: sharegpt.Row, owner_id: UserId, new_id: NewId) -> Conversation:
+    provider_data: dict[str, object] = {"source": ImportFormat.SHAREGPT.value}
+    if row.id is not None:
+        provider_data["source_id"] = str(row.id)
+    return _of_line(sharegpt.parse(row, new_id), owner_id, new_id, provider_data)
+
+
+def _of_chat(chat: _Chat, owner_id: UserId, new_id: NewId) -> Conversation:
+    provider_data: dict[str, object] = {"source": ImportFormat.OPENAI.value}
+    return _of_line(openai_chat.parse(chat.messages, new_id), owner_id, new_id, provider_data)
+
+
+def _of_notebook(data: bytes, owner_id: UserId, new_id: NewId) -> Conversation:
+    read = notebook.parse(data, owner_id, new_id)
+    read = msgspec.structs.replace(read, title=read.title or _first_words(path(read)))
+    return native.renewed(read, owner_id, new_id, notebook.FORMAT)
+
+
 def _of_line(
-    format: ImportFormat, owner_id: UserId, new_id: NewId, line: tuple[Message, ...]
+    line: tuple[Message, ...], owner_id: UserId, new_id: NewId, provider_data: dict[str, object]
 ) -> Conversation:
-    """A conversation of one path, named by the first words of its user."""
-    asked = next((message.text() for message in line if message.author.role is Role.USER), "")
-    conversation = Conversation(
-        ConversationId(new_id()),
-        owner_id,
-        title=" ".join(asked.split())[:80],
-        provider_data={"source": format.value},
-    )
-    return build(conversation, line)
+    conversation_id = ConversationId(new_id())
+    title = _first_words(line)
+    return build(Conversation(conversation_id, owner_id, title, provider_data=provider_data), line)
+
+
+def _first_words(line: tuple[Message, ...]) -> str:
+    """A title from the first line that the user wrote."""
+    asked = (message.text() for message in line if message.author.role is Role.USER)
+    first = next((text.strip() for text in asked if text.strip()), "")
+    return " ".join(first.partition("\n")[0].lstrip("# ").split())[:80]
 
 
 def _unknown() -> UserError:

@@ -77,12 +77,19 @@ class _History(msgspec.Struct):
     current_id: str | None = msgspec.field(default=None, name="currentId")
 
 
+class _Params(msgspec.Struct):
+    system: str | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+
+
 class _Chat(msgspec.Struct):
     title: str | None = None
     history: _History | None = None
     messages: list[_Message] | None = None
     models: list[str | None] | None = None
-    params: dict[str, Any] | None = None
+    params: _Params = msgspec.field(default_factory=_Params)
     system: str | None = None
 
 
@@ -126,7 +133,7 @@ def read(data: bytes, owner_id: UserId, new_id: NewId) -> Conversation:
         owner_id=owner_id,
         title=chat.title or entry.title or "",
         model=next(filter(None, chat.models or ()), None),
-        settings=AssistantSettings(instructions=chat.system or _instructions(chat)),
+        settings=_settings(chat),
         messages=grafted.messages,
         head=head if head is not None else next(reversed(grafted.messages), None),
         created_at=when(entry.created_at),
@@ -137,9 +144,14 @@ def read(data: bytes, owner_id: UserId, new_id: NewId) -> Conversation:
     )
 
 
-def _instructions(chat: _Chat) -> str:
-    system = (chat.params or {}).get("system")
-    return system if isinstance(system, str) else ""
+def _settings(chat: _Chat) -> AssistantSettings:
+    params = chat.params
+    return AssistantSettings(
+        instructions=chat.system or params.system or "",
+        temperature=params.temperature,
+        top_p=params.top_p,
+        max_tokens=params.max_tokens,
+    )
 
 
 def _chain(messages: list[_Message]) -> dict[str, _Message]:

@@ -34,7 +34,7 @@ from fireside.conversation.message import (
     ToolResult,
 )
 from fireside.conversation.wire.errors import InexpressiblePart
-from fireside.conversation.wire.plain import told, tool_output
+from fireside.conversation.wire.plain import has_address, told, tool_output
 from fireside.errors import UserError
 from fireside.kit.ids import NewId, new_id
 
@@ -298,7 +298,7 @@ def _emit_parts(message: Message, out: list[dict[str, Any]]) -> None:
 
 def _content(part: Text | Code | Image | Audio | File) -> dict[str, Any]:
     match part:
-        case Image(url=str(url), detail=detail):
+        case Image(url=str(url), detail=detail) if has_address(part):
             image = {"url": url} if detail is None else {"url": url, "detail": detail}
             return {"type": "image_url", "image_url": image}
         case Image():

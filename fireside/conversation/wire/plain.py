@@ -75,16 +75,23 @@ def tool_output(result: ToolResult) -> str:
     return "\n".join(pieces)
 
 
-def without_media(message: Message) -> Message:
-    """The message for a model that takes text only: pictures, sound and unread files are named in
-    place, and so nothing in it is inexpressible."""
-    parts = tuple(_named(part) for part in message.parts)
+def has_address(image: Image) -> bool:
+    """Whether a model elsewhere could fetch or read the picture by its URL."""
+    return image.url is not None and image.url.startswith(("https://", "http://", "data:"))
+
+
+def without_media(message: Message, *, sees: bool = False) -> Message:
+    """The message for a model that takes text only, or text and pictures if it `sees`.
+
+    What it cannot take is named in its place, and so nothing in the result is inexpressible.
+    """
+    parts = tuple(_named(part, sees) for part in message.parts)
     return message if parts == message.parts else msgspec.structs.replace(message, parts=parts)
 
 
-def _named(part: Part) -> Part:
+def _named(part: Part, sees: bool) -> Part:
     match part:
-        case Image(alt=alt):
+        case Image(alt=alt) if not (sees and has_address(part)):
             return Text(f"[Picture: {alt}]" if alt else "[Picture]")
         case Audio(transcript="", blob=BlobRef(media_type=media_type)):
             return Text(f"[Sound without a transcript: {media_type}]")

@@ -109,7 +109,7 @@ def parse(row: Row, new_id: NewId = new_id) -> tuple[Message, ...]:
                 hint=f"Use one of: {', '.join(sorted(_ROLE))}.",
             )
         parts = _parse_parts(turn, role, calls, new_id)
-        weight = 1.0 if turn.weight is None else turn.weight
+        weight = 1.0 if turn.weight in {None, 1.0} else turn.weight
         if turn.speaker == "function_call":
             calls = [part for part in parts if isinstance(part, ToolCall)]
             last = line[-1] if line else None

@@ -94,11 +94,12 @@ def test_a_native_file_from_the_future_says_so() -> None:
 
 # --- OpenAI chat ---------------------------------------------------------------------------------
 
+addresses = words.map("https://{}".format)
 openai_users = st.builds(
     lambda role, text, pictures, name: spoken(role, Text(text), *pictures, name=name),
     st.sampled_from([Role.USER, Role.SYSTEM, Role.DEVELOPER]),
     words,
-    st.lists(st.builds(Image, url=words, detail=st.none() | names), max_size=2),
+    st.lists(st.builds(Image, url=addresses, detail=st.none() | names), max_size=2),
     st.none() | names,
 )
 openai_assistants = st.builds(
@@ -182,6 +183,7 @@ def test_a_message_addressed_to_a_tool_is_a_call_of_it() -> None:
     ("part", "kind"),
     [
         (Image(BLOB), "image"),
+        (Image(url="file-service://file-1"), "image"),
         (Audio(BLOB), "audio"),
         (File(BLOB, "a.pdf"), "file"),
         (ToolCall("c", "f"), "tool_call"),
@@ -214,18 +216,18 @@ def test_a_message_that_is_incomplete_is_refused_with_its_field(body: bytes, par
     assert caught.value.param == param
 
 
-@given(st.lists(messages(), max_size=3))
-def test_without_media_every_message_can_be_sent(line: list[Message]) -> None:
+@given(st.lists(messages(), max_size=3), st.booleans())
+def test_without_media_every_message_can_be_sent(line: list[Message], sees: bool) -> None:
     calm = [
         msgspec.structs.replace(message, author=Author(Role.ASSISTANT))
         if any(isinstance(part, ToolCall) for part in message.parts)
         else message
         for message in line
     ]
-    emitted = openai_chat.emit([without_media(message) for message in calm])
+    emitted = openai_chat.emit([without_media(message, sees=sees) for message in calm])
     assert msgspec.json.decode(msgspec.json.encode(emitted)) == emitted
     for each in emitted:
-        assert isinstance(each["content"], str) or each["tool_calls"]
+        assert sees or isinstance(each["content"], str) or each["tool_calls"]
 
 
 # --- ShareGPT ------------------------------------------------------------------------------------
