@@ -202,7 +202,7 @@ def _from_file(data_dir: Path, env: Mapping[str, str]) -> dict[str, Any]:
     path = Path(named) if named else data_dir / "fireside.toml"
     try:
         tree = tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         if not named:
             return {}
         raise UserError(

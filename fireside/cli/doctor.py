@@ -12,13 +12,14 @@ import anyio
 import click
 import msgspec
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
 from fireside.api.page import find_page_root
 from fireside.cli.serve import prepare_data_dir
 from fireside.db.database import connect, url_for
 from fireside.db.migrate import head
 from fireside.engine.service import open_library
-from fireside.errors import FiresideError
+from fireside.errors import BackendFailed, FiresideError
 from fireside.settings import Settings, load
 
 LOW_DISK_BYTES = 2 << 30
@@ -104,8 +105,8 @@ async def _database(settings: Settings) -> tuple[Verdict, str]:
         async with database.read() as tx:
             found = await tx.execute(text("SELECT version_num FROM alembic_version"))
             revision = found.scalar_one_or_none()
-    except Exception as error:  # noqa: BLE001  whatever it is, the doctor names it
-        if "alembic_version" in str(error):
+    except (BackendFailed, SQLAlchemyError) as error:
+        if "alembic_version" in f"{error} {error.__cause__}":
             return Verdict.OK, f"{database.dialect}, empty; the server will set it up"
         return Verdict.FAILED, f"{database.dialect} does not answer ({type(error).__name__})"
     finally:
