@@ -92,14 +92,19 @@ class GgufTokenizer:
         tokenizer = Tokenizer(bpe)
         tokenizer.pre_tokenizer = _PRE_TOKENIZERS[pre]()
         tokenizer.decoder = ByteLevelDecoder()
-        tokenizer.add_special_tokens([
-            AddedToken(token, normalized=False, special=True)
+        special = [
+            token
             for token, kind in zip(tokens, kinds, strict=True)
             if kind in {_CONTROL, _USER_DEFINED, _UNKNOWN}
+        ]
+        tokenizer.add_special_tokens([
+            AddedToken(token, normalized=False, special=True) for token in special
         ])
         template = metadata.get("tokenizer.chat_template")
         return cls(
-            tokenizer, fields.special(tokens), template if isinstance(template, str) else None
+            tokenizer,
+            fields.special(tokens, special),
+            template if isinstance(template, str) else None,
         )
 
     def encode(self, text: str) -> list[int]:
@@ -136,7 +141,7 @@ class _Fields:
         value = self._metadata.get(key, default)
         return [int(each) for each in value] if isinstance(value, list) else default
 
-    def special(self, tokens: list[str]) -> SpecialTokens:
+    def special(self, tokens: list[str], special: list[str]) -> SpecialTokens:
         named = {
             name: tokens[id]
             for name in ("bos", "eos", "eot", "eom")
@@ -148,7 +153,7 @@ class _Fields:
             bos=named.get("bos", ""),
             eos=named.get("eos", ""),
             # llama.cpp too takes these texts for ends where a file forgets to say so.
-            ends=frozenset(declared | _ENDS.intersection(tokens)),
+            ends=frozenset(declared | _ENDS.intersection(special)),
             adds_bos=self._metadata.get("tokenizer.ggml.add_bos_token") is True,
         )
 
