@@ -267,10 +267,13 @@ class TurnService:
             return None
 
     def _target_or_default(self, model: str | None) -> Target:
+        """The target of a reply that was begun; what is wrong with it now, its own run finds."""
         try:
             return self._target(model)
-        except UserError:  # the model is not served any more
-            return self._target(None)
+        except BackendFailed:  # no engine is left, or none is there yet
+            return Target(model, None, self.settings.max_prompt_tokens)
+        except UserError:  # the model is not served any more: take the default
+            return Target(None, None, self.settings.max_prompt_tokens)
 
     async def _interrupt(self, turn: StoredTurn, log: TurnLog) -> None:
         end = Finish(FinishReason.ABORT)

@@ -23,6 +23,7 @@ from fireside.engine.domain import (
     checked_name,
 )
 from fireside.engine.embedded import EmbeddedModel
+from fireside.engine.errors import NoEngine
 from fireside.engine.library import LibraryModel, ModelLibrary
 from fireside.engine.remote import RemoteEngines
 from fireside.engine.repository import EngineRepository
@@ -87,6 +88,7 @@ class EngineService:
         self._tasks: TaskGroup | None = None
         self._repository = EngineRepository()
         self._offered: object = None
+        self._has_read = False
         self.catalog = ModelCatalog()
         self.library = library
         self.remote = RemoteEngines(settings, sealer, self._publish)
@@ -206,6 +208,7 @@ class EngineService:
         except BackendFailed as error:
             logger.warning("engines_not_read", code=error.code)
             return
+        self._has_read = True
         self.embedded.choose(choices)
         await self.remote.follow(records)
 
@@ -215,6 +218,13 @@ class EngineService:
         except FiresideError as error:
             logger.warning("model_not_fetched", model=name, code=error.code)
 
+    def _excuse(self) -> NoEngine:
+        """Why nothing answers, where nothing does; an engine that was added may come back."""
+        added = self.remote.views()
+        if not self._has_read or any(each.enabled and not each.ok for each in added):
+            return NoEngine("No engine answers yet.", hint="Try again in a moment.")
+        return self.embedded.excuse()
+
     def _publish(self) -> None:
         """Put what is offered now into the catalogue, and tell who listens if it differs."""
         offers = [*self.embedded.offers(), *self.remote.offers()]
@@ -223,7 +233,7 @@ class EngineService:
             default=self._settings.default_model,
             stand_ins=self.embedded.stand_ins(),
             expected=[each.name for each in self.embedded.preparing()],
-            excuse=self.embedded.excuse(),
+            excuse=self._excuse(),
         )
         preparing = [each.name for each in self.embedded.preparing()]
         offered = (self.catalog.list(), self.catalog.default_name(), preparing)
