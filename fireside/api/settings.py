@@ -16,6 +16,15 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
             ge=1024, le=1 << 30, description="A request body larger than this is refused unread."
         ),
     ] = 32 * 1024 * 1024
+    max_body_commas: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1000,
+            description="A /v1 request with more commas than this is refused: millions of tiny "
+            "values would hold up everybody while they are decoded. Raise it for models that read "
+            "more than 100,000 tokens of tables.",
+        ),
+    ] = 100_000
     metrics_on_loopback: Annotated[
         bool,
         msgspec.Meta(

@@ -180,6 +180,21 @@ def test_a_body_over_the_limit_is_refused_however_it_comes(server: Server) -> No
     assert httpx.post(server.url + CHAT, content=body(), headers=HEADERS).status_code == 200
 
 
+@pytest.mark.parametrize("value", ["[" + "[]," * 150_000 + "[]]", '{"a":"' + "x," * 150_000 + '"}'])
+def test_a_body_of_very_many_values_is_refused_before_it_is_decoded(
+    server: Server, value: str
+) -> None:
+    content = body()[:-1] + f',"prediction":{{"a":{value}}}}}'.encode()
+    reply = httpx.post(server.url + CHAT, content=content, headers=HEADERS)
+    assert (reply.status_code, reply.json()["error"]["code"]) == (413, "request_too_complex")
+
+
+def test_more_messages_than_the_original_takes_are_refused(server: Server) -> None:
+    many = [{"role": "user", "content": "Hi"}] * 2049
+    reply = httpx.post(server.url + CHAT, content=body(messages=many), headers=HEADERS)
+    assert (reply.status_code, reply.json()["error"]["param"]) == (400, "messages")
+
+
 def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_sent(server: Server) -> None:
     at = urlsplit(server.url)
     head = f"POST {CHAT} HTTP/1.1\r\nHost: {at.netloc}\r\nAuthorization: Bearer {KEY}\r\n"

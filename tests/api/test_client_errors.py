@@ -88,8 +88,17 @@ def test_too_long_a_prompt_is_refused_with_the_numbers(server: Server) -> None:
     with server.client() as client, pytest.raises(openai.BadRequestError) as e:
         create(client, messages=[{"role": "user", "content": huge}], stream=True)
     assert e.value.code == "context_length_exceeded"
-    assert "1000" in e.value.message
-    assert "2500000" in e.value.message
+    assert "1000 tokens" in e.value.message
+    assert "10000000 characters" in e.value.message
+    assert server.engine.asked == []
+
+
+def test_a_prompt_a_little_too_long_is_refused_with_the_engine_s_own_count(server: Server) -> None:
+    with server.client() as client, pytest.raises(openai.BadRequestError) as e:
+        create(client, messages=[{"role": "user", "content": "word " * 1000}])
+    assert e.value.code == "context_length_exceeded"
+    assert "1250" in e.value.message
+    assert len(server.engine.asked) == 1
 
 
 def test_no_engine_is_a_503_that_says_when_to_come_back(server: Server) -> None:

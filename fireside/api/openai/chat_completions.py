@@ -39,9 +39,7 @@ class ChatCompletions(Controller):
     ) -> ASGIApp:
         """The reply, or an application that streams it."""
         try:
-            asked = await read_json(
-                request.scope, request.receive, decoder, gateway.settings.max_body_bytes
-            )
+            asked = await read_json(request.scope, request.receive, decoder, gateway.settings)
             return await _answer(asked, request, gateway)
         except ClientGone:
             return to_nobody

@@ -23,6 +23,8 @@ from fireside.engine.ports import (
 )
 from fireside.errors import UserError
 
+MAX_MESSAGES = 2048  # the original's
+
 Name = Annotated[str, Meta(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
 
 
@@ -87,7 +89,7 @@ class ChatCompletionIn(GenerationIn, frozen=True, kw_only=True, forbid_unknown_f
     they change nothing here.
     """
 
-    messages: list[ChatMessageIn]
+    messages: Annotated[list[ChatMessageIn], Meta(max_length=MAX_MESSAGES)]
     max_completion_tokens: Count | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None

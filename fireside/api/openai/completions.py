@@ -40,9 +40,7 @@ class Completions(Controller):
     ) -> ASGIApp:
         """The completions, or an application that streams them."""
         try:
-            asked = await read_json(
-                request.scope, request.receive, decoder, gateway.settings.max_body_bytes
-            )
+            asked = await read_json(request.scope, request.receive, decoder, gateway.settings)
             return await _answer(asked, request, gateway)
         except ClientGone:
             return to_nobody

@@ -103,9 +103,7 @@ class EmbeddingsApi(Controller):
     ) -> ASGIApp:
         """The vectors of the inputs."""
         try:
-            asked = await read_json(
-                request.scope, request.receive, decoder, gateway.settings.max_body_bytes
-            )
+            asked = await read_json(request.scope, request.receive, decoder, gateway.settings)
         except ClientGone:
             return to_nobody
         route = gateway.catalog.resolve(asked.model, Capability.EMBEDDINGS)

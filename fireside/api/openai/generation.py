@@ -20,6 +20,7 @@ from fireside.accounts.domain import Principal
 from fireside.api.errors import explain, log_failure
 from fireside.api.metrics import Metrics
 from fireside.api.openai.body import ClientGone
+from fireside.api.openai.lengths import check_length
 from fireside.api.openai.tally import Tally
 from fireside.api.openai.whole import Collected
 from fireside.api.settings import ApiSettings
@@ -74,7 +75,10 @@ class Frames(Protocol):
 
 
 class Generation:
-    """The generations of one request, `per_prompt` for each prompt, as one unit of work."""
+    """The generations of one request, `per_prompt` for each prompt, as one unit of work.
+
+    Raises UserError when a prompt cannot fit into the model's context.
+    """
 
     def __init__(
         self,
@@ -85,6 +89,8 @@ class Generation:
         caller: Principal,
         feature: Feature,
     ) -> None:
+        for each in requests[::per_prompt]:
+            check_length(route, each)
         self._gateway = gateway
         self._route = route
         self._requests = requests

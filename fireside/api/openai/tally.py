@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from fireside.accounts.domain import Principal
+from fireside.api.openai.lengths import CHARS_PER_TOKEN, num_chars
 from fireside.billing.domain import Feature, UsageEntry, UsageStatus
 from fireside.conversation.event import StreamEvent, TextDelta, ToolCallDelta, UsageReport
-from fireside.conversation.message import Reasoning, Text, ToolCall, ToolResult, Usage
+from fireside.conversation.message import Usage
 from fireside.engine.catalog import Route
-from fireside.engine.ports import ChatPrompt, GenerationRequest
+from fireside.engine.ports import GenerationRequest
 from fireside.kit.clock import Clock
-
-CHARS_PER_TOKEN = 4
-"""Rule of thumb for English; used only where an engine was stopped before it told its usage."""
 
 
 class Tally:
@@ -84,25 +82,8 @@ class Tally:
         )
 
     def _estimate(self, number: int) -> Usage:
-        num_chars = _num_chars(self._requests[number])
+        length = num_chars(self._requests[number])
         return Usage(
-            prompt_tokens=-(-num_chars // CHARS_PER_TOKEN),
+            prompt_tokens=-(-length // CHARS_PER_TOKEN),
             completion_tokens=self._num_deltas[number],
         )
-
-
-def _num_chars(request: GenerationRequest) -> int:
-    prompt = request.prompt
-    if not isinstance(prompt, ChatPrompt):
-        return len(prompt.text) + len(prompt.suffix or "")
-    num_chars = 0
-    for message in prompt.messages:
-        for part in message.parts:
-            match part:
-                case Text(text=text) | Reasoning(text=text) | ToolResult(text=text):
-                    num_chars += len(text)
-                case ToolCall(arguments=text):
-                    num_chars += len(text)
-                case _:
-                    pass
-    return num_chars
