@@ -95,7 +95,9 @@ class GgufTokenizer:
         special = [
             token
             for token, kind in zip(tokens, kinds, strict=True)
-            if kind in {_CONTROL, _USER_DEFINED, _UNKNOWN}
+            # llama.cpp takes some texts for ends of generation, and so for special, where a file
+            # forgets to say so; Qwen 2.5 has a plain "</s>" that is one of them.
+            if kind in {_CONTROL, _USER_DEFINED, _UNKNOWN} or token in _ENDS
         ]
         tokenizer.add_special_tokens([
             AddedToken(token, normalized=False, special=True) for token in special
@@ -103,7 +105,7 @@ class GgufTokenizer:
         template = metadata.get("tokenizer.chat_template")
         return cls(
             tokenizer,
-            fields.special(tokens, special),
+            fields.special(tokens),
             template if isinstance(template, str) else None,
         )
 
@@ -141,7 +143,7 @@ class _Fields:
         value = self._metadata.get(key, default)
         return [int(each) for each in value] if isinstance(value, list) else default
 
-    def special(self, tokens: list[str], special: list[str]) -> SpecialTokens:
+    def special(self, tokens: list[str]) -> SpecialTokens:
         named = {
             name: tokens[id]
             for name in ("bos", "eos", "eot", "eom")
@@ -152,8 +154,7 @@ class _Fields:
         return SpecialTokens(
             bos=named.get("bos", ""),
             eos=named.get("eos", ""),
-            # llama.cpp too takes these texts for ends where a file forgets to say so.
-            ends=frozenset(declared | _ENDS.intersection(special)),
+            ends=frozenset(declared | _ENDS.intersection(tokens)),
             adds_bos=self._metadata.get("tokenizer.ggml.add_bos_token") is True,
         )
 

@@ -46,6 +46,7 @@ from fireside.conversation.message import (
 from fireside.conversation.tree import AssistantSettings, Conversation, build
 from fireside.kit.ids import NewId, Uuid7Factory
 
+BLOB = BlobRef("0" * 64, "image/png", 1)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 OWNER = UserId("019b8d5a-0000-7000-8000-000000000001")
 

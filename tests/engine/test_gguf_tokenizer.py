@@ -86,11 +86,12 @@ def test_digits_stand_alone_where_llama_cpp_splits_them(tmp_path: Path, model: P
     assert gpt2.encode("ab ab12") == [7, 8, 9]
 
 
-def test_special_tokens_are_found_in_text_and_plain_ones_are_not_ends(model: Path) -> None:
+def test_special_tokens_are_found_in_text_even_if_the_file_calls_an_end_plain(model: Path) -> None:
     tokenizer = GgufTokenizer.load(model)
     assert tokenizer.encode("<|im_start|>a<|im_end|>") == [0, 2, 1]
     assert tokenizer.decode([0, 2, 8, 1]) == "<|im_start|>a ab<|im_end|>"
-    assert tokenizer.special.ends == {"<|im_end|>"}
+    assert tokenizer.encode("a</s>b") == [2, 10, 3]
+    assert tokenizer.special.ends == {"<|im_end|>", "</s>"}
     assert tokenizer.special.eos == "<|im_end|>"
     assert tokenizer.chat_template == "{{ messages[0].content }}"
 

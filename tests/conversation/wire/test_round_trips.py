@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from fireside.conversation.message import (
     Audio,
     Author,
-    BlobRef,
     Citation,
     Code,
     DisplayData,
@@ -35,6 +34,7 @@ from fireside.conversation.wire.export import ExportFormat, export
 from fireside.conversation.wire.plain import without_media
 from fireside.errors import UserError
 from tests.conversation.strategies import (
+    BLOB,
     OWNER,
     audios,
     calls,
@@ -53,8 +53,6 @@ from tests.conversation.strategies import (
     texts,
     words,
 )
-
-BLOB = BlobRef("0" * 64, "image/png", 1)
 
 
 def said(line: Sequence[Message]) -> list[tuple[Author, tuple[Part, ...], float]]:
