@@ -14,7 +14,6 @@ PIN = re.compile(r"^([a-z0-9._-]+)==([^ \\]+)", re.MULTILINE)
 USED_BY_NAME = {
     "aiosqlite": "SQLAlchemy's SQLite driver",
     "asyncpg": "SQLAlchemy's PostgreSQL driver",
-    "httptools": "uvicorn's parser",
     "uvloop": "uvicorn's event loop",
 }
 IMPORT_NAMES = {"argon2-cffi": "argon2", "prometheus-client": "prometheus_client"}

@@ -1,6 +1,8 @@
+import { useState } from "react";
 import { Card, CardBody } from "@/components/page/Card";
 import { Loaded } from "@/components/page/Loaded";
 import { useSetSignUpMode, useSignUpMode } from "@/features/admin/hooks";
+import type { SignUpMode } from "@/lib/api/types";
 import { formatDate, useT } from "@/lib/i18n";
 
 /** Who may make an account here. Every change is kept with who made it and when. */
@@ -8,6 +10,12 @@ export function SignUpModeCard() {
   const t = useT();
   const policy = useSignUpMode();
   const set = useSetSignUpMode();
+  // What was just chosen shows at once; a failure brings the old value back.
+  const [chosen, setChosen] = useState<SignUpMode | null>(null);
+  const choose = (mode: SignUpMode) => {
+    setChosen(mode);
+    set.mutate({ mode, reason: "" }, { onSettled: () => setChosen(null) });
+  };
   return (
     <Card title={t("admin.people.mode.title")}>
       <Loaded query={policy}>
@@ -26,8 +34,8 @@ export function SignUpModeCard() {
                   <input
                     type="radio"
                     name="mode"
-                    checked={(set.isPending ? set.variables.mode : data.mode) === mode}
-                    onChange={() => set.mutate({ mode, reason: "" })}
+                    checked={(chosen ?? data.mode) === mode}
+                    onChange={() => choose(mode)}
                     className="mt-1 size-4 accent-(--fs-ember) outline-none"
                   />
                   <span>

@@ -1,4 +1,5 @@
 import { Monitor, Moon, Sun } from "lucide-react";
+import { useState } from "react";
 import { Card, CardBody } from "@/components/page/Card";
 import { Select } from "@/components/ui/Select";
 import { usePreferences } from "@/features/settings/hooks";
@@ -32,36 +33,37 @@ function Preview({ theme }: { theme: Theme }) {
 export function AppearanceSection() {
   const t = useT();
   const { preferences, change } = usePreferences();
+  const [theme, setTheme] = useState<Theme>(preferences?.theme ?? chosenTheme());
   if (preferences === null) return null;
-  const chosen = preferences.theme ?? chosenTheme();
-  const choose = (theme: Theme) => {
-    applyTheme(theme);
-    change({ theme });
+  const choose = (chosen: Theme) => {
+    setTheme(chosen);
+    applyTheme(chosen);
+    change({ theme: chosen });
   };
   return (
     <>
       <Card title={t("common.theme.label")}>
         <CardBody>
           <div role="radiogroup" aria-label={t("common.theme.label")} className="grid gap-3 sm:grid-cols-3">
-            {(["system", "light", "dark"] as const).map((theme) => {
-              const Icon = pictures[theme];
+            {(["system", "light", "dark"] as const).map((each) => {
+              const Icon = pictures[each];
               return (
                 <label
-                  key={theme}
+                  key={each}
                   className="cursor-pointer rounded-xl border p-2.5 transition-colors hover:bg-hover has-checked:border-ember has-checked:bg-ember-soft has-focus-visible:outline-2 has-focus-visible:outline-offset-2 has-focus-visible:outline-ember"
                 >
                   <input
                     type="radio"
                     name="theme"
-                    value={theme}
-                    checked={chosen === theme}
-                    onChange={() => choose(theme)}
+                    value={each}
+                    checked={theme === each}
+                    onChange={() => choose(each)}
                     className="sr-only"
                   />
-                  <Preview theme={theme} />
+                  <Preview theme={each} />
                   <span className="mt-2 flex items-center gap-2 px-0.5 text-sm font-medium">
                     <Icon size={15} aria-hidden className="text-ink-soft" />
-                    {t(`common.theme.${theme}`)}
+                    {t(`common.theme.${each}`)}
                   </span>
                 </label>
               );
