@@ -22,14 +22,8 @@ MAX_ANSWER_BYTES = 64 * 1024
 LAST_WORDS = 12
 EXIT_WAIT_S = 2.0
 
-ENVIRONMENT = {
-    # Nothing of ours: the server's environment may hold keys.
-    "PATH": "/usr/local/bin:/usr/bin:/bin",
-    "LANG": "C.UTF-8",
-    # Threads that wait must not spin. The server that relays the tokens runs on the same cores, and
-    # with a third process busy on two cores spinning took decoding from 70 to 7 tokens/s.
-    "OMP_WAIT_POLICY": "PASSIVE",
-}
+ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
+"""Nothing of ours: the server's environment may hold keys."""
 
 
 class ChildSettings(msgspec.Struct, frozen=True):

@@ -38,6 +38,7 @@ MAX_TOKENS_PATTERNS = (
 )
 NUM_TOKENS_PATTERNS = (
     re.compile(r"you requested (?P<num>\d+) tokens", re.IGNORECASE),
+    re.compile(r"request needs (?P<num>\d+)", re.IGNORECASE),
     re.compile(r"resulted in (?P<num>\d+) tokens", re.IGNORECASE),
     re.compile(r"passed (?P<num>\d+) input tokens", re.IGNORECASE),
     re.compile(r"(?:input|request|prompt) \((?P<num>\d+) tokens\)", re.IGNORECASE),
