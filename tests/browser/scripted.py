@@ -66,7 +66,7 @@ class ScriptedEngine:
 def scripted_engine() -> Iterator[ScriptedEngine]:
     """A running engine for the length of a block."""
     engine = ScriptedEngine()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(engine))
+    server = _Server(("127.0.0.1", 0), _handler(engine))
     server.daemon_threads = True
     engine.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
@@ -79,6 +79,11 @@ def scripted_engine() -> Iterator[ScriptedEngine]:
         server.shutdown()
         server.server_close()
         thread.join(5)
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A reader that hangs up is part of the tests."""
 
 
 def _handler(engine: ScriptedEngine) -> type[BaseHTTPRequestHandler]:

@@ -147,6 +147,7 @@ def test_what_a_person_types_and_what_titles_say_is_text(
     page.goto("/")
     ask_and_wait(page, "".join(SCRIPTS[:6]))
     expect(mine(page)).to_contain_text("<script>window.pwned=1</script>")
+    expect(replies(page)).to_have_attribute("data-status", "complete")
     page.keyboard.press("Control+k")
     page.get_by_role("combobox").fill("pwned")
     expect(page.get_by_role("option").first).to_be_visible()

@@ -46,5 +46,12 @@ async function asset(request) {
   if (kept) return kept;
   const fresh = await fetch(request);
   if (fresh.ok) await cache.put(request, fresh.clone());
+  await forgetOld(cache);
   return fresh;
+}
+
+// Files of versions long gone: the oldest go when there are many.
+async function forgetOld(cache) {
+  const kept = (await cache.keys()).filter((one) => new URL(one.url).pathname.startsWith("/assets/"));
+  await Promise.all(kept.slice(0, Math.max(0, kept.length - 150)).map((one) => cache.delete(one)));
 }

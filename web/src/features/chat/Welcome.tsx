@@ -32,16 +32,17 @@ const ideas = [
 /** A few things to begin with; a press sends one. */
 export function Starters({ folderId }: { folderId: string | null }) {
   const t = useT();
-  const { session, model } = useThread();
+  const { session, model, focusComposer } = useThread();
   return (
     <ul aria-label={t("chat.starters.label")} className="mt-5 grid grid-cols-2 gap-2">
       {ideas.map(({ icon: Icon, label, text }) => (
         <li key={label}>
           <button
             type="button"
-            onClick={() =>
-              attempt(() => session.send(t(text), { model, folderId }), t("chat.composer.notSent"))
-            }
+            onClick={() => {
+              attempt(() => session.send(t(text), { model, folderId }), t("chat.composer.notSent"));
+              focusComposer();
+            }}
             className="flex h-full w-full items-start gap-3 rounded-2xl border bg-surface/60 px-4 py-3 text-start transition-colors hover:border-line-strong hover:bg-surface"
           >
             <Icon size={18} className="mt-0.5 shrink-0 text-ember" aria-hidden />

@@ -1,173 +1,67 @@
-/** The bodies of our own HTTP interface. Times are ISO-8601 strings in UTC. */
+/**
+ * The bodies of our own HTTP interface. They come from the server's OpenAPI document (`npm run types`);
+ * only messages are written by hand, in lib/conversation/types.ts, where the golden streams hold them.
+ * Times are ISO-8601 strings in UTC.
+ */
+import type { components } from "@/lib/api/schema";
 import type { Message } from "@/lib/conversation/types";
 
-export type Theme = "system" | "light" | "dark";
-export type Role = "admin" | "member";
-export type SignUpMode = "open" | "invite" | "closed";
+type Schemas = components["schemas"];
+
+/** The server always says these; in what it is told they may be left out. */
+type Said<T> = { [K in keyof T]-?: T[K] };
 
 export interface Page<T> {
   items: T[];
   next_cursor: string | null;
 }
 
-export interface CustomInstructions {
-  about: string;
-  style: string;
-  enabled: boolean;
-}
-
-export interface Preferences {
-  theme: Theme;
-  language: string;
+export type Theme = Schemas["Theme"];
+export type Role = Schemas["UserRole"];
+export type SignUpMode = Schemas["SignUpMode"];
+export type CustomInstructions = Said<Schemas["CustomInstructions"]>;
+export type Preferences = Omit<Said<Schemas["Preferences"]>, "custom_instructions"> & {
   custom_instructions: CustomInstructions;
-  improve_model: boolean;
-  default_model: string | null;
-}
+};
+export type Me = Omit<Schemas["Me"], "preferences"> & { preferences: Preferences };
+export type Bootstrap = Omit<Schemas["BootstrapOut"], "user"> & { user: Me | null };
 
-export interface Me {
-  id: string;
-  email: string;
-  name: string;
-  role: Role;
-  created_at: string;
-  preferences: Preferences;
-}
-
-export interface Bootstrap {
-  setup_needed: boolean;
-  sign_up_mode: SignUpMode;
-  instance_name: string;
-  version: string;
-  user: Me | null;
-}
-
-export interface ConversationView {
-  id: string;
-  title: string;
-  model: string | null;
-  settings: Record<string, unknown>;
-  head: string | null;
-  created_at: string;
-  updated_at: string;
-  archived: boolean;
-  pinned: boolean;
-  folder_id: string | null;
-  share_slug: string | null;
-  running: string[];
-}
+export type ConversationView = Schemas["ConversationView"];
+export type ConversationPatch = Schemas["ConversationPatch"];
+export type RunningTurn = Schemas["RunningTurn"];
+export type Folder = Schemas["Folder"];
+export type Share = Schemas["ShareOut"];
+export type SearchHit = Schemas["SearchHit"];
+export type ImportReport = Said<Schemas["ImportReport"]>;
+export type ExportFormat = Schemas["ExportFormat"];
+export type PublicModel = Schemas["PublicModel"];
+export type PreparingModel = Schemas["Preparing"];
+export type Models = Schemas["ModelsView"];
 
 export interface MessageView {
   message: Message;
   siblings: string[];
 }
 
-export interface RunningTurn {
-  turn_id: string;
-  conversation_id: string | null;
-  message_id: string;
-  offset: number;
-}
-
-export interface OpenConversation {
-  conversation: ConversationView;
+export type OpenConversation = Omit<Schemas["OpenConversation"], "messages" | "thumbs"> & {
   messages: MessageView[];
-  has_earlier: boolean;
-  turns: RunningTurn[];
   thumbs: Record<string, Thumb>;
-}
+};
 
-export interface ConversationPatch {
-  title?: string;
-  pinned?: boolean;
-  archived?: boolean;
-  folder_id?: string | null;
-  model?: string | null;
-  head?: string;
-  settings?: Record<string, unknown>;
-}
-
-export interface Folder {
-  id: string;
-  name: string;
-  created_at: string;
-}
-
-export interface Share {
-  slug: string;
-  created_at: string;
-  title: string;
-}
-
-export interface SharedConversation {
-  title: string;
-  created_at: string;
-  messages: Message[];
-}
-
-export interface SearchHit {
-  conversation_id: string;
-  title: string;
-  message_id: string | null;
-  snippet: { text: string; hit: boolean }[];
-  at: string;
-}
-
-export interface ImportReport {
-  num_imported: number;
-  num_skipped: number;
-  problems: { title: string; reason: string }[];
-}
-
-export interface PublicModel {
-  name: string;
-  title: string;
-  description: string;
-  context_tokens: number | null;
-  capabilities: string[];
-  ready: boolean;
-  engine: string;
-}
-
-export interface PreparingModel {
-  name: string;
-  title?: string;
-  progress: number;
-  state: string;
-}
-
-export interface Models {
-  default: string | null;
-  models: PublicModel[];
-  preparing: PreparingModel[];
-}
+export type SharedConversation = Omit<Schemas["SharedPage"], "messages"> & { messages: Message[] };
 
 export type TurnAsk =
-  | {
-      kind: "send";
-      request_id: string;
-      conversation_id: string | null;
-      parent_id: string | null;
-      text: string;
-      model: string | null;
-      folder_id?: string;
-    }
-  | {
-      kind: "regenerate";
-      request_id: string;
-      conversation_id: string;
-      message_id: string;
-      model: string | null;
-    }
-  | { kind: "continue"; request_id: string; conversation_id: string; message_id: string }
-  | { kind: "temporary"; request_id: string; messages: Message[]; model: string | null };
+  | Schemas["Send"]
+  | Schemas["Regenerate"]
+  | Schemas["Continue"]
+  | (Omit<Schemas["Temporary"], "messages"> & { messages: Message[] });
 
-export interface TurnStarted {
-  turn_id: string;
-  conversation: ConversationView | null;
+export type TurnStarted = Omit<Schemas["TurnStarted"], "user_message" | "message"> & {
   user_message: MessageView | null;
   message: MessageView;
-}
+};
 
+/** What /api/feed tells; OpenAPI has no words for streams. */
 export type FeedEvent =
   | { type: "conversation"; conversation: ConversationView }
   | { type: "turn"; turn: RunningTurn }
@@ -177,17 +71,7 @@ export type FeedEvent =
   | { type: "models" }
   | { type: "resync" };
 
-export type Thumb = "up" | "down";
-
-export type FeedbackIn =
-  | {
-      kind: "thumb";
-      message_id: string;
-      conversation_id: string;
-      thumb: Thumb | "none";
-      reasons: string[];
-      comment: string;
-    }
-  | { kind: "choice"; conversation_id: string; chosen_id: string; rejected_id: string };
-
-export type ExportFormat = "fireside" | "markdown" | "openai" | "sharegpt" | "ipynb";
+/** A thumb that is there; taking one back is `none`. */
+export type Thumb = Exclude<Schemas["Thumb"], "none">;
+export type FeedbackReason = Schemas["Reason"];
+export type FeedbackIn = Schemas["ThumbIn"] | Schemas["ChoiceIn"];

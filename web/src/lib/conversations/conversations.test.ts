@@ -9,7 +9,7 @@ function conversation(id: string, change: Partial<ConversationView> = {}): Conve
     id,
     title: id,
     model: null,
-    settings: {},
+    settings: { instructions: "" },
     head: null,
     created_at: "2026-11-01T10:00:00Z",
     updated_at: "2026-11-01T10:00:00Z",

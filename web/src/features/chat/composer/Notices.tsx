@@ -23,7 +23,7 @@ export function Notices({ following }: { following: boolean }) {
     const percent = formatPercent(coming.progress);
     const text = ready
       ? t("chat.model.arriving", { percent })
-      : t("chat.model.preparing", { name: coming.title || titleOf(models, coming.name), percent });
+      : t("chat.model.preparing", { name: titleOf(models, coming.name), percent });
     return (
       <div role="status" className="mx-auto mb-3 w-full max-w-xs text-center text-xs text-ink-faint">
         <p className="mb-1.5">{text}</p>

@@ -1,4 +1,6 @@
-/** The reasons a thumb can have; the server keeps them as they are named here. */
+import type { FeedbackReason, Thumb } from "@/lib/api/types";
+
+/** The reasons offered with each thumb, the likeliest first. */
 export const reasonsFor = {
   up: ["correct", "helpful", "clear", "well_written"],
   down: [
@@ -10,8 +12,9 @@ export const reasonsFor = {
     "too_short",
     "repetitive",
     "bad_code",
+    "refused",
     "unsafe",
   ],
-} as const;
+} as const satisfies Record<Thumb, readonly FeedbackReason[]>;
 
 export type Reason = (typeof reasonsFor)["up" | "down"][number];

@@ -67,7 +67,7 @@ export const conversation = {
   id: "c1",
   title: "A talk",
   model: null,
-  settings: {},
+  settings: { instructions: "" },
   head: "r1",
   created_at: "2026-11-01T10:00:00Z",
   updated_at: "2026-11-01T10:00:00Z",

@@ -202,3 +202,23 @@ test("a new conversation keeps its session when it gets its address, and the nex
   expect(book.get(null)).not.toBe(blank);
   await until(() => idle(blank));
 });
+
+test("a thumb given while the conversation is read again is not overwritten by what was read", async () => {
+  let answer: (response: Response) => void = () => undefined;
+  const stale = {
+    ...fake.openOf([fake.viewOf(fake.asked), fake.viewOf(done)]),
+    thumbs: { r1: "down" as const },
+  };
+  fake.serveWith(() => fake.json(stale));
+  const session = new ThreadSession("c1", watcher);
+  await session.open();
+  globalThis.fetch = () => new Promise((resolve) => (answer = resolve));
+  const reading = session.open();
+  session.setThumb("r1", "none");
+  answer(fake.json(stale));
+  await reading;
+  expect(session.getState().thumbs).toEqual({});
+  fake.serveWith(() => fake.json({ ...stale, thumbs: { r1: "up" } }));
+  await session.open();
+  expect(session.getState().thumbs).toEqual({ r1: "up" });
+});

@@ -79,8 +79,9 @@ export class ThreadSession {
     if (id === null) return;
     if (this.state.phase !== "ready") this.patch({ phase: "loading", error: null });
     try {
+      const asOf = this.state;
       const open = await openConversation(id, head === undefined ? {} : { head });
-      this.set(change.opened(this.state, open, this.live));
+      this.set(change.opened(this.state, open, this.live, asOf));
       for (const turn of open.turns)
         this.followRunning(turn, open.messages.find((v) => v.message.id === turn.message_id)?.message);
     } catch (error) {

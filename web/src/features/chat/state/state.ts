@@ -102,8 +102,15 @@ export function opened(
       ...state.turns,
       ...Object.fromEntries(open.turns.map((turn) => [turn.message_id, turn.turn_id])),
     },
-    thumbs: { ...state.thumbs, ...open.thumbs },
+    thumbs: state.thumbs === asOf.thumbs ? thumbsAfter(state, open) : state.thumbs,
   };
+}
+
+/** The server's word for the messages it gave, ours for the others. */
+function thumbsAfter(state: ThreadState, open: OpenConversation): Record<string, Thumb> {
+  const read = new Set(open.messages.map((view) => view.message.id));
+  const others = Object.entries(state.thumbs).filter(([id]) => !read.has(id));
+  return { ...Object.fromEntries(others), ...open.thumbs };
 }
 
 function withLive(view: MessageView, live: ReadonlyMap<string, Message>): MessageView {

@@ -148,6 +148,7 @@ export const chat = {
       too_short: "Too short",
       unclear: "Hard to understand",
       bad_code: "The code does not work",
+      refused: "Refused without need",
       unsafe: "Harmful or unsafe",
       repetitive: "Repeats itself",
     },
