@@ -81,11 +81,15 @@ export function downTo(views: readonly MessageView[], messageId: string | null):
   return at === -1 ? views : views.slice(0, at + 1);
 }
 
-/** A window read from the server, joined to what was loaded above it before. */
+/**
+ * A window read from the server, joined to what was loaded above it before. `asOf` is the state when
+ * it was asked for: a thumb given since then is newer than the answer.
+ */
 export function opened(
   state: ThreadState,
   open: OpenConversation,
   live: ReadonlyMap<string, Message>,
+  asOf: ThreadState = state,
 ): ThreadState {
   const fresh = open.messages.map((view) => withLive(view, live));
   const first = fresh[0]?.message;
