@@ -132,7 +132,7 @@ class TurnOpener:
     async def _store_message(
         self, tx: Transaction, owner_id: UserId, ask: Send, now: datetime
     ) -> tuple[Conversation, Message]:
-        text = ask.text.strip()
+        text = ask.text.replace("\x00", "").strip()  # PostgreSQL's text cannot hold NUL
         if not text:
             raise EmptyMessage
         if len(text) > self._settings.max_text_chars:
@@ -159,7 +159,7 @@ class TurnOpener:
         conversation = Conversation(
             id=ConversationId(self._new_id()),
             owner_id=owner_id,
-            title=provisional_title(ask.text),
+            title=provisional_title(ask.text.replace("\x00", "")),
             model=ask.model,
             created_at=now,
             updated_at=now,

@@ -23,6 +23,7 @@ from fireside.chat.turn import Placement, total_usage
 from fireside.conversation.event import Failure, Finish, StreamEvent, TextDelta, UsageReport
 from fireside.conversation.message import FinishReason, Message, MessageId, Status, Usage
 from fireside.conversation.tree import AssistantSettings
+from fireside.conversation.wire.plain import without_media
 from fireside.db.database import Transaction
 from fireside.engine.catalog import ModelCatalog, Route
 from fireside.engine.ports import Capability, ChatPrompt, GenerationRequest, Sampling
@@ -215,7 +216,9 @@ class _Reply:
     def request(self, route: Route, budget: int, settings: ChatSettings) -> GenerationRequest:
         """The generation that writes, or goes on writing, this reply."""
         job = self.job
-        window = prompting.build(job.line, job.system, budget, self.anchor)
+        sees = Capability.VISION in route.model.capabilities
+        line = [without_media(message, sees=sees) for message in job.line]
+        window = prompting.build(line, job.system, budget, self.anchor)
         self.anchor = window.anchor
         begun = self.log.message()
         goes_on = bool(begun.parts)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -105,7 +107,8 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
 
 async def _serve(settings: Settings, listener: socket.socket) -> None:
     writer = LogWriter()
-    configure_logging(writer)
+    # Somebody who watches the terminal wants the address and what goes wrong, not every request.
+    configure_logging(writer, level=logging.WARNING if sys.stderr.isatty() else logging.INFO)
     writer.start()
     try:
         await upgrade(url_for(settings.db, settings.data_dir))

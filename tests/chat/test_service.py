@@ -9,7 +9,16 @@ from fireside.chat.settings import ChatSettings
 from fireside.chat.views import Continue, Regenerate, Send, Temporary
 from fireside.conversation.event import Finish, MessageStart, Snapshot, decode_event
 from fireside.conversation.fold import Fold
-from fireside.conversation.message import FinishReason, Message, Role, Status, Text, text_message
+from fireside.conversation.message import (
+    Author,
+    FinishReason,
+    Image,
+    Message,
+    Role,
+    Status,
+    Text,
+    text_message,
+)
 from fireside.errors import BackendFailed, NotFound, UserError
 from fireside.kit.ids import new_id
 from fireside.kit.sse import Splitter
@@ -325,3 +334,32 @@ async def test_the_next_turns_prompt_extends_the_last_ones(database, settings):
     before, after = (request.prompt.messages for request in engine.requests)
     assert [m.text() for m in after[: len(before)]] == [m.text() for m in before]
     assert [m.text() for m in after[len(before) :]] == ["The capital is Paris.", "Two"]
+
+
+async def test_what_a_database_cannot_hold_is_left_out_of_the_text(database, settings):
+    engine = SteppedEngine(["nul: \x00", " end"])
+    engine.allow()
+    house = build_house(database, [engine], settings)
+    owner = await house.person()
+    async with living(house):
+        started = await house.turns.start(owner, Send(new_id(), "a\x00b"))
+        events = await read_to_end(house.turns, owner, started.turn_id)
+    assert events[-1] == Finish(FinishReason.STOP)
+    assert (await house.message(started.conversation_id, started.user_message.id)).text() == "ab"
+    stored = await house.message(started.conversation_id, started.reply.id)
+    assert stored.status is Status.COMPLETE
+
+
+async def test_pictures_are_named_for_a_model_that_cannot_see(database, settings):
+    engine = SteppedEngine(WORDS)
+    engine.allow()
+    house = build_house(database, [engine], settings)
+    owner = await house.person()
+    picture = Message(
+        id=new_id(), author=Author(Role.USER), parts=(Image(url="file-service://x", alt="a cat"),)
+    )
+    async with living(house):
+        started = house.turns.start_temporary(owner, Temporary(new_id(), (picture,)))
+        events = await read_to_end(house.turns, owner, started.turn_id)
+    assert events[-1] == Finish(FinishReason.STOP)
+    assert engine.requests[0].prompt.messages[-1].text() == "[Picture: a cat]"
