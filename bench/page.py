@@ -124,14 +124,14 @@ class Page:
     async def conversation_ids(self) -> list[str]:
         """All of them."""
         found: list[str] = []
-        cursor = ""
+        query = ""
         while True:
-            body = await self._json("GET", f"/api/conversations?cursor={cursor}")
+            body = await self._json("GET", f"/api/conversations{query}")
             page = msgspec.json.decode(body, type=ConversationPage)
             found += [x.id for x in page.items]
             if not page.next_cursor:
                 return found
-            cursor = page.next_cursor
+            query = f"?cursor={page.next_cursor}"
 
     async def follow(self, turn_id: str, after: int = 0) -> AsyncIterator[Frame]:
         """A turn's events until the server closes. Raises Refused, or one of `LOST`."""

@@ -10,12 +10,14 @@ from pathlib import Path
 from bench.crash.oplog import Findings
 from bench.crash.resume import Fuzzer, ResumeFindings
 from bench.crash.storm import Storm
-from bench.gateway.targets import mock_engine
+from bench.gateway.targets import Launcher, mock_engine
 
 NUM_TOKENS = 40
 
 
-async def storms(work_dir: Path, num_kills: int, seed: int, lanes: int) -> list[Findings]:
+async def storms(
+    work_dir: Path, num_kills: int, seed: int, lanes: int, launcher: Launcher | None = None
+) -> list[Findings]:
     """`lanes` servers side by side, each with its own data and its share of the kills."""
     async with _engine(work_dir) as port:
         async with asyncio.TaskGroup() as tasks:
@@ -24,7 +26,12 @@ async def storms(work_dir: Path, num_kills: int, seed: int, lanes: int) -> list[
                 folder = work_dir / f"lane{lane}"
                 folder.mkdir()
                 storm = Storm(
-                    folder, port, seed=seed * 100 + lane, num_users=3, num_tokens=NUM_TOKENS
+                    folder,
+                    port,
+                    seed=seed * 100 + lane,
+                    num_users=3,
+                    num_tokens=NUM_TOKENS,
+                    launcher=launcher,
                 )
                 runs.append(tasks.create_task(storm.run(num_kills // lanes)))
         return [run.result() for run in runs]

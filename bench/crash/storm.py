@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.crash.oplog import Findings, Send, check_conversation, check_loss
 from bench.gateway.process import Process
-from bench.gateway.targets import PASSWORD, Fireside
+from bench.gateway.targets import PASSWORD, Fireside, Launcher
 from bench.page import LOST, Page, Refused, Started
 from fireside.conversation.event import (
     Failure,
@@ -118,7 +118,14 @@ class Storm:
     """One server, its data directory, and the people who use it."""
 
     def __init__(
-        self, work_dir: Path, engine_port: int, *, seed: int, num_users: int, num_tokens: int
+        self,
+        work_dir: Path,
+        engine_port: int,
+        *,
+        seed: int,
+        num_users: int,
+        num_tokens: int,
+        launcher: Launcher | None = None,
     ) -> None:
         self.seed = seed
         self.findings = Findings()
@@ -128,7 +135,7 @@ class Storm:
         self._random = random.Random(seed)
         self._num_users = num_users
         self._num_tokens = num_tokens
-        self._server = Fireside(work_dir, engine_port)
+        self._server = Fireside(work_dir, engine_port, launcher=launcher)
         self._tabs = [Tab(self, i % num_users, i) for i in range(num_users * 2)]
 
     async def run(self, num_kills: int) -> Findings:

@@ -18,7 +18,7 @@ import msgspec
 from bench.gateway.load import Report, Size
 from bench.gateway.measure import Load
 from bench.gateway.process import free_port
-from bench.gateway.targets import EMAIL, ROOT, Endpoint, Fireside, Running
+from bench.gateway.targets import ROOT, Endpoint, Fireside, Running
 
 STREAMS = 8
 CONTEXT_TOKENS = 2048
@@ -84,7 +84,8 @@ def embedded(work_dir: Path, model: Path, *, rounds: int, round_s: float, seed: 
         "FIRESIDE__ENGINE__PARALLEL_SLOTS": str(STREAMS),
         "FIRESIDE__ENGINE__CONTEXT_TOKENS": str(CONTEXT_TOKENS),
     }
-    key = server.add_person(EMAIL)
+    server.set_up(with_engine=False)
+    key = server.make_key()
     process, _ = server.start()
     bare = BareLlama(model)
     try:

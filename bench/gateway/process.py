@@ -66,10 +66,14 @@ class Process:
         """Of the process itself."""
         return self._popen.pid
 
+    def ended(self) -> bool:
+        """Whether it is gone."""
+        return self._popen.poll() is not None
+
     def wait_until_up(self, port: int, path: str, within_s: float = 60.0) -> float:
         """Poll until `path` answers 200; the seconds since the start. Raises RuntimeError."""
         while time.monotonic() - self.started_at < within_s:
-            if self._popen.poll() is not None:
+            if self.ended():
                 raise RuntimeError(f"It ended at once; see {self.log}.")
             try:
                 if call(port, "GET", path)[0] == 200:
@@ -97,26 +101,31 @@ class Process:
         return sum(_pss(pid) for pid in self.tree())
 
     def kill(self) -> None:
-        """SIGKILL to the process alone, as a crash would."""
-        self._popen.kill()
-        self._popen.wait()
+        """SIGKILL to the process alone, as a crash would; returns when it is gone."""
+        self._signal(signal.SIGKILL, within_s=10)
 
     def stop(self) -> None:
         """SIGTERM, then SIGKILL to what is left of the tree."""
         pids = self.tree()
-        if self._popen.poll() is None:
-            self._popen.terminate()
-            try:
-                self._popen.wait(timeout=8)
-            except subprocess.TimeoutExpired:
-                self._popen.kill()
-                self._popen.wait()
+        if not self._signal(signal.SIGTERM, within_s=8):
+            self.kill()
         for pid in pids[1:]:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
         self._log.close()
+
+    def _signal(self, number: signal.Signals, within_s: float) -> bool:
+        """Send a signal to the process; whether it ended."""
+        until = time.monotonic() + within_s
+        if not self.ended():
+            os.kill(self.pid, number)
+        while not self.ended():
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.002)
+        return True
 
 
 def _children(pid: int) -> Iterable[int]:

@@ -65,14 +65,25 @@ def bare(engine_port: int) -> Running:
     return Running("engine", "mock", Endpoint(engine_port), None)
 
 
+Launcher = Callable[[list[str], dict[str, str], Path], Process]
+"""Starts `fireside` with words of its command line, an environment and a log."""
+
+
 class Fireside:
     """`fireside serve` as an operator runs it: SQLite, keys, metering and journal on."""
 
-    def __init__(self, work_dir: Path, engine_port: int, cpu: int | None = None) -> None:
+    def __init__(
+        self,
+        work_dir: Path,
+        engine_port: int,
+        cpu: int | None = None,
+        launcher: Launcher | None = None,
+    ) -> None:
         self.data_dir = work_dir / "fireside"
         self.data_dir.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self._cpu = cpu
+        self._launcher = launcher
         self._engine_port = engine_port
         self._log = work_dir / "fireside.log"
         self.env = {
@@ -82,25 +93,16 @@ class Fireside:
             "FIRESIDE__ENGINE__EMBEDDED": "false",
         }
 
-    def set_up(self, emails: Sequence[str] = (EMAIL,)) -> str:
-        """Create accounts with keys and the engine by the command line; the first key."""
-        keys = [self.add_person(email) for email in emails]
-        url = f"http://127.0.0.1:{self._engine_port}/v1"
-        self._cli("engine", "add", "--name", "mock", "--base-url", url)
-        return keys[0]
+    def set_up(self, emails: Sequence[str] = (EMAIL,), *, with_engine: bool = True) -> None:
+        """Create accounts and add the engine by the command line."""
+        for email in emails:
+            words = ("--email", email, "--name", "Bench", "--password-stdin")
+            self._cli("user", "create", *words, given=PASSWORD)
+        if with_engine:
+            self._cli("engine", "add", "mock", f"http://127.0.0.1:{self._engine_port}/v1")
 
-    def add_person(self, email: str) -> str:
-        """An account and its key."""
-        self._cli(
-            "user",
-            "create",
-            "--email",
-            email,
-            "--name",
-            "Bench",
-            "--password-stdin",
-            given=PASSWORD,
-        )
+    def make_key(self, email: str = EMAIL) -> str:
+        """An API key."""
         return self._cli("key", "create", "--user", email, "--name", "bench").split()[-1]
 
     def wait_for_model(self, key: str, within_s: float = 60.0) -> str:
@@ -116,8 +118,11 @@ class Fireside:
 
     def launch(self) -> Process:
         """The server, not yet ready."""
+        words = ["serve", "--port", str(self.port)]
+        if self._launcher is not None:
+            return self._launcher(words, self.env, self._log)
         return Process(
-            [sys.executable, "-m", "fireside", "serve", "--port", str(self.port)],
+            [sys.executable, "-m", "fireside", *words],
             log=self._log,
             env=self.env,
             cpu=self._cpu,
@@ -146,7 +151,8 @@ class Fireside:
 def fireside(work_dir: Path, engine_port: int, cpu: int) -> Running:
     """This project."""
     server = Fireside(work_dir, engine_port, cpu)
-    key = server.set_up()
+    server.set_up()
+    key = server.make_key()
     process, cold_start_s = server.start()
     headers = {"Authorization": f"Bearer {key}"}
     return Running("fireside", "", Endpoint(server.port, headers=headers), process, cold_start_s)

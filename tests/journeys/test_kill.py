@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.crash.nursery import Nursery
 from bench.crash.runs import merged, resume, storms
 
 NUM_KILLS = 100
@@ -18,7 +19,12 @@ NUM_KILLS = 100
 
 @pytest.mark.timeout(600)
 def test_a_hundred_kills_lose_double_and_block_nothing(tmp_path: Path) -> None:
-    total = merged(asyncio.run(storms(tmp_path, NUM_KILLS, seed=1, lanes=2)))
+    nursery = Nursery()
+    try:
+        parts = asyncio.run(storms(tmp_path, NUM_KILLS, seed=1, lanes=2, launcher=nursery.launch))
+    finally:
+        nursery.close()
+    total = merged(parts)
 
     assert total.broken == []
     assert total.num_kills >= NUM_KILLS
