@@ -25,6 +25,15 @@ class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
             "more than 100,000 tokens of tables.",
         ),
     ] = 100_000
+    keep_alive_s: Annotated[
+        float,
+        msgspec.Meta(
+            gt=0,
+            le=3600,
+            description="A stream of the developer's API that says nothing for so long gets a "
+            "comment, so that proxies do not close it.",
+        ),
+    ] = 15.0
     metrics_on_loopback: Annotated[
         bool,
         msgspec.Meta(

@@ -249,7 +249,7 @@ def serving(engine: ToldEngine, sqlite_url: str, *, log_requests: bool = False) 
     """The developer's API alone, as the application puts it together."""
     database = connect(sqlite_url, DatabaseSettings(sqlite_synchronous="NORMAL"))
     clock = SystemClock()
-    settings = ApiSettings(max_body_bytes=12_000_000)
+    settings = ApiSettings(max_body_bytes=12_000_000, keep_alive_s=0.5)
     metrics, live = Metrics(), Live(clock)
     entries: list[UsageEntry] = []
     meter = Meter(

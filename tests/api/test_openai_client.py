@@ -37,6 +37,7 @@ from fireside.engine.ports import (
     ToolChoice,
     ToolSpec,
 )
+from fireside.errors import BackendFailed
 from tests.api.conftest import KEY, USER, Server, says, scripted
 
 ASK = [{"role": "user", "content": "Hi"}]
@@ -448,3 +449,25 @@ def test_an_engine_that_reports_a_failure_ends_the_stream_with_an_error(server: 
     assert caught.value.code == "engine_lost"
     assert caught.value.message == "The engine is gone."
     assert [entry.status for entry in server.entries] == [UsageStatus.FAILED]
+
+
+def test_a_stream_that_waits_for_its_engine_is_kept_alive(server: Server) -> None:
+    server.engine.script = scripted(*says("Hello"), delay_s=0.7)
+    reply = httpx.post(
+        f"{server.url}/v1/chat/completions",
+        json={"model": "able", "messages": ASK, "stream": True},
+        headers={"authorization": f"Bearer {KEY}"},
+    )
+    frames = reply.text.split("\n\n")
+    assert frames[0] == ": keep-alive"
+    assert frames[-2:] == ["data: [DONE]", ""]
+    with server.client() as client:
+        chunks = list(client.chat.completions.create(model="able", messages=ASK, stream=True))
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "Hello"
+
+
+def test_an_error_after_the_first_keep_alive_is_told_in_the_stream(server: Server) -> None:
+    server.engine.script = scripted(BackendFailed("engine_down", "Gone."), delay_s=0.8)
+    with server.client() as client, pytest.raises(openai.APIError) as e:
+        list(client.chat.completions.create(model="able", messages=ASK, stream=True))
+    assert e.value.code == "engine_down"

@@ -30,6 +30,7 @@ from fireside.conversation.event import StreamEvent
 from fireside.conversation.message import Usage
 from fireside.engine.catalog import ModelCatalog, Route
 from fireside.engine.ports import GenerationRequest
+from fireside.kit import sse
 from fireside.kit.clock import Clock
 from fireside.kit.ids import NewId
 
@@ -114,14 +115,16 @@ class Generation:
                     see(number, event)
                     feed(event)
 
-        await self._run_all(receive, run)
+        await self._run_all(receive, run, None)
         return collected
 
     async def relay(self, scope: Scope, receive: Receive, send: Send, frames: Frames) -> None:
         """Stream to the client. Errors before the first frame are raised, later ones are sent."""
-        response = _EventStream(send)
+        response = _EventStream(send, self._gateway.settings.keep_alive_s)
+        last = b""
 
         async def run(number: int) -> None:
+            nonlocal last
             choice = frames.choice(number)
             feed, see = choice.feed, self._tally.see
             waiting = choice.begin()
@@ -131,17 +134,11 @@ class Generation:
                     if frame := feed(event):
                         await response.write(waiting + frame if waiting else frame)
                         waiting = b""
-            last = waiting + choice.finish()
-            if len(self._requests) == 1:
-                self._tally.end()
-                await response.write(last + frames.end(self.usage), more=False)
-            else:
-                await response.write(last)
+            last += waiting + choice.finish()
 
         try:
-            await self._run_all(receive, run)
-            if len(self._requests) > 1:
-                await response.write(frames.end(self.usage), more=False)
+            await self._run_all(receive, run, response.keep_alive)
+            await response.write(last + frames.end(self.usage), more=False)
         except ClientGone:
             return
         except Exception as error:  # the request's boundary once its answer has begun
@@ -155,13 +152,13 @@ class Generation:
         events = self._route.engine.generate(self._requests[number])
         return cast(AsyncGenerator[StreamEvent, None], events)  # the port says so in words
 
-    async def _run_all(self, receive: Receive, run: _Run) -> None:
+    async def _run_all(self, receive: Receive, run: _Run, beside: _Beside | None) -> None:
         """Run all generations and meter them. Raises ClientGone when the client hangs up."""
         gateway = self._gateway
         status = UsageStatus.ABORTED
         gateway.metrics.num_running += 1
         try:
-            async with _HangUp(receive):
+            async with _HangUp(receive, beside):
                 await self._side_by_side(run)
                 status = UsageStatus.COMPLETE
         except ClientGone:
@@ -186,17 +183,33 @@ class Generation:
 
 
 _Run = Callable[[int], Coroutine[object, object, None]]
+_Beside = Callable[[], Coroutine[object, object, None]]
 
 
 class _EventStream:
     """A response of server-sent events, begun by its first frame."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, keep_alive_s: float) -> None:
         self._send = send
+        self._keep_alive_s = keep_alive_s
+        self._num_frames = 0
         self.begun = False
+
+    async def keep_alive(self) -> None:
+        """Write a comment whenever nothing else was written for a while, so that no proxy gives up.
+
+        A long prompt or a queue at the engine can take minutes. The response begins with the first
+        comment, so an error after it is told in the stream.
+        """
+        while True:
+            num_before = self._num_frames
+            await anyio.sleep(self._keep_alive_s)
+            if self._num_frames == num_before:
+                await self.write(sse.COMMENT)
 
     async def write(self, frame: bytes, *, more: bool = True) -> None:
         """Send a frame; the last one with `more=False`."""
+        self._num_frames += 1
         if not self.begun:
             self.begun = True
             await self._send({
@@ -215,19 +228,22 @@ _STREAM_HEADERS = [
 
 
 class _HangUp:
-    """Stops its block with ClientGone when the client goes away.
+    """Stops its block with ClientGone when the client goes away; runs `beside` along with it.
 
     This is asyncio's task group because it costs 9 us where anyio's costs 56: a tenth of the time
     that a request may take here.
     """
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, beside: _Beside | None) -> None:
         self._receive = receive
+        self._beside = beside
         self._group = asyncio.TaskGroup()
 
     async def __aenter__(self) -> None:
         await self._group.__aenter__()
-        self._watching = self._group.create_task(self._watch())
+        self._tasks = [self._group.create_task(self._watch())]
+        if self._beside is not None:
+            self._tasks.append(self._group.create_task(self._beside()))
 
     async def __aexit__(
         self,
@@ -235,7 +251,8 @@ class _HangUp:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._watching.cancel()
+        for task in self._tasks:
+            task.cancel()
         try:
             await self._group.__aexit__(kind, error, traceback)
         except BaseExceptionGroup as group:
