@@ -87,6 +87,7 @@ class ScriptedServer:
         self.received: list[Received] = []
         self.num_streams = 0  # open now
         self.num_left = 0  # clients that left in mid-reply
+        self.num_connections = 0  # ever made
         self.url = ""
         self._owner = owner
         self._api_key = api_key
@@ -103,6 +104,7 @@ class ScriptedServer:
             server.close()
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.num_connections += 1
         try:
             while await self._exchange(reader, _Out(reader, writer)):
                 pass
