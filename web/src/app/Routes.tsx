@@ -47,8 +47,8 @@ function Draw({ route }: { route: LazyRoute }) {
 function Beside({ children }: { children: ReactNode }) {
   return (
     <Shell>
-      <div className="relative flex min-w-0 flex-1">
-        <div className="absolute start-2 top-2 z-20">
+      <div className="relative flex min-w-0 flex-1 flex-col">
+        <div className="flex h-12 shrink-0 items-center px-2 md:absolute md:start-2 md:top-2 md:z-20 md:h-auto md:p-0">
           <SidebarButton />
         </div>
         {children}

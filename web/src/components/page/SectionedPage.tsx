@@ -40,7 +40,7 @@ export function SectionedPage({ title, navLabel, base, sections }: SectionedPage
       id="main"
       tabIndex={-1}
     >
-      <div className="mx-auto w-full max-w-5xl px-4 pt-14 pb-24 sm:px-8 lg:pt-12">
+      <div className="mx-auto w-full max-w-5xl px-4 pt-2 pb-24 sm:px-8 md:pt-12">
         <h1 className="font-display text-3xl tracking-tight">{title}</h1>
         <div className="mt-5 gap-12 lg:mt-8 lg:grid lg:grid-cols-[11.5rem_minmax(0,1fr)]">
           <nav

@@ -29,7 +29,7 @@ export const admin = {
     admin: "Administrator",
     member: "Member",
     disabled: "Disabled",
-    neverSeen: "never signed in",
+    neverSeen: "not seen yet",
     seen: "seen {ago}",
     actions: "What to do about {name}",
     resetLink: "Make a password link",
