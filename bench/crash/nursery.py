@@ -26,7 +26,6 @@ class Forked(Process):
 
     def __init__(self, pid: int, log: Path) -> None:
         self._pid = pid
-        self._log = log.open("ab")
         self.log = log
         self.started_at = time.monotonic()
 

@@ -49,17 +49,17 @@ class Process:
         stdin: int = subprocess.DEVNULL,
     ) -> None:
         pinned = ["taskset", "-c", str(cpu)] if cpu is not None else []
-        self._log = log.open("ab")
         self.log = log
         self.started_at = time.monotonic()
-        self._popen = subprocess.Popen(
-            [*pinned, *command],
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-            stdin=stdin,
-            env=dict(env),
-            start_new_session=True,
-        )
+        with log.open("ab") as output:
+            self._popen = subprocess.Popen(
+                [*pinned, *command],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=stdin,
+                env=dict(env),
+                start_new_session=True,
+            )
 
     @property
     def pid(self) -> int:
@@ -114,7 +114,6 @@ class Process:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        self._log.close()
 
     def _signal(self, number: signal.Signals, within_s: float) -> bool:
         """Send a signal to the process; whether it ended."""
