@@ -18,6 +18,7 @@ import urllib.request
 import zipfile
 from collections import deque
 from collections.abc import Callable
+from http.client import HTTPException
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -180,14 +181,18 @@ async def _listen(stream: ByteReceiveStream, words: deque[bytes]) -> None:
 
 def _folder_bytes(folder: Path) -> int:
     """How much of the wheel is there: pip fills its scratch folder, then copies the whole."""
-    totals = dict.fromkeys(("wheels", "scratch"), 0)
-    for name in totals:
-        for path in (folder / name).rglob("*"):
+    return max(_tree_bytes(folder / "wheels"), _tree_bytes(folder / "scratch"))
+
+
+def _tree_bytes(folder: Path) -> int:
+    total = 0
+    for parent, _folders, files in os.walk(folder):  # which passes over what pip removes meanwhile
+        for name in files:
             try:
-                totals[name] += path.stat().st_size if path.is_file() else 0
-            except OSError:  # pip removed it meanwhile
+                total += (Path(parent) / name).stat().st_size
+            except OSError:
                 continue
-    return max(totals.values())
+    return total
 
 
 def _why(said: bytes) -> str:
@@ -232,7 +237,7 @@ def _read_url(url: str, path: Path, size_bytes: int, progress: Progress, stop: E
                 there = 0  # it sends everything again
             with path.open("ab" if there else "wb") as out:
                 _copy(response, out, there, size_bytes, progress, stop)
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+    except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", error)
         raise SourceFailed(f"The hub cannot be reached: {reason}.") from error
     except OSError as error:
@@ -250,6 +255,8 @@ def _copy(
             raise SourceFailed("The hub sends more than the model can have.")
         out.write(piece)
         progress(there)
+    if there < size_bytes and not stop.is_set():
+        raise SourceFailed("The hub broke off; the next try goes on from there.")
 
 
 def _note_path(path: Path) -> Path:

@@ -280,8 +280,7 @@ class ModelLibrary:
     def _other_file(self, name: str) -> Path:
         path = Path(name).expanduser()
         if os.sep not in name:
-            in_folder = self.folder / (name if name.endswith(".gguf") else f"{name}.gguf")
-            path = in_folder if in_folder.exists() else path
+            path = self.folder / (name if name.endswith(".gguf") else f"{name}.gguf")
         if not path.is_file():
             raise NotFound(
                 "model_not_found",
