@@ -42,9 +42,15 @@ class EmbeddedModel:
     """The embedded engine over time. `changed` is called whenever what it offers changes."""
 
     def __init__(
-        self, library: ModelLibrary, settings: EngineSettings, changed: Callable[[], None]
+        self,
+        library: ModelLibrary,
+        settings: EngineSettings,
+        changed: Callable[[], None],
+        *,
+        grace_s: float = ROUTE_GRACE_S,
     ) -> None:
         self._library = library
+        self._grace_s = grace_s
         self._settings = settings
         self._changed = changed
         self._choices = Choices()
@@ -265,7 +271,7 @@ class EmbeddedModel:
     async def _drain(self, engine: LlamaCppEngine) -> None:
         """Stop an engine once its replies are written."""
         if engine.state is not ChildState.FAILED:
-            await anyio.sleep(ROUTE_GRACE_S)
+            await anyio.sleep(self._grace_s)
             with anyio.move_on_after(self._settings.drain_timeout_s):
                 await engine.wait_until_idle()
         await engine.aclose()
