@@ -115,7 +115,10 @@ class _Lines:
 
 
 class _Forward(logging.Handler):
-    """Libraries' log records: their words, and of an exception only its kind and place."""
+    """Libraries' log records: their first line, and of an exception only its kind and place.
+
+    Later lines quote values: asyncio prints the exception of a lost task there.
+    """
 
     def __init__(self, writer: LogWriter) -> None:
         super().__init__()
@@ -123,7 +126,7 @@ class _Forward(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         line: dict[str, object] = {
-            "event": record.getMessage(),
+            "event": record.getMessage().partition("\n")[0],
             "logger": record.name,
             "level": record.levelname.lower(),
         }

@@ -81,7 +81,9 @@ def test_log_lines_are_json_and_never_hold_an_error_s_words(log: Log) -> None:
         raise ValueError(SECRET)
     except ValueError:
         logging.getLogger("library").exception("It broke.")
-    first, second = log.lines()
+    logging.getLogger("asyncio").error("A task was lost\nfuture: ValueError(%r)", SECRET)
+    first, second, third = log.lines()
+    assert third["event"] == "A task was lost"
     assert (first["event"], first["count"], first["level"], first["odd"]) == (
         "thing_happened", 3, "info", "object"
     )  # fmt: skip

@@ -19,7 +19,7 @@ Penalty = Annotated[float, Meta(ge=-2, le=2)]
 TokenId = Annotated[str, Meta(pattern=r"^[0-9]{1,10}$")]
 Bias = Annotated[float, Meta(ge=-100, le=100)]
 Count = Annotated[int, Meta(ge=1, le=2**31 - 1)]
-Seed = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+Seed = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1 - MAX_CHOICES)]  # 64 bits, also + n
 
 
 class StreamOptionsIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
