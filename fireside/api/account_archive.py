@@ -24,7 +24,8 @@ class AccountSection:
     async def read(self, owner_id: UserId) -> AsyncIterator[bytes]:
         """One JSON object."""
         async with self.db.read() as tx:
-            yield _json(await self.accounts.export(tx, owner_id))
+            account = await self.accounts.export(tx, owner_id)
+        yield _json(account)
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ class FeedbackSection:
     async def read(self, owner_id: UserId) -> AsyncIterator[bytes]:
         """One JSON list."""
         async with self.db.read() as tx:
-            yield _json(await self.feedback.export(tx, owner_id))
+            events = await self.feedback.export(tx, owner_id)
+        yield _json(events)
 
 
 def _json(value: object) -> bytes:

@@ -2,7 +2,8 @@
 
 SQLite has one writer: `write()` takes a lock in this process and begins with BEGIN IMMEDIATE, so a
 transaction never fails half-way because another one wrote first. Readers see a snapshot (WAL) and
-are never blocked. PostgreSQL uses one pool for both, READ COMMITTED.
+are never blocked. PostgreSQL uses one pool for both: READ COMMITTED for writing, REPEATABLE READ
+for reading, so that a reader sees one moment there too. A read transaction cannot write.
 
 Failure policy: fail closed; a database that does not answer raises BackendFailed.
 """
@@ -10,17 +11,21 @@ Failure policy: fail closed; a database that does not answer raises BackendFaile
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NewType
 
 import anyio
 from sqlalchemy import event, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from fireside.db.settings import DatabaseSettings
 from fireside.errors import BackendFailed, UserError
+
+POOL_TIMEOUT_S = 10.0
+"""How long to wait for a free connection before saying that there is none."""
 
 ReadTransaction = NewType("ReadTransaction", AsyncConnection)
 """A consistent view for reading."""
@@ -46,25 +51,45 @@ class Database:
     async def read(self) -> AsyncIterator[ReadTransaction]:
         """A transaction for reading."""
         with _outages_named():
-            async with self._reader.connect() as connection:
+            async with _transaction(self._reader) as connection:
                 yield ReadTransaction(connection)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Transaction]:
         """A transaction for writing; commits when the block ends, rolls back when it raises."""
-        with _outages_named():
-            if self._lock is None:
-                async with self._writer.begin() as connection:
+        async with self._lock or nullcontext():
+            with _outages_named():
+                async with _transaction(self._writer) as connection:
                     yield Transaction(ReadTransaction(connection))
-                return
-            async with self._lock, self._writer.begin() as connection:
-                yield Transaction(ReadTransaction(connection))
 
     async def aclose(self) -> None:
         """Close every connection."""
         await self._reader.dispose()
-        if self._writer is not self._reader:
-            await self._writer.dispose()
+        await self._writer.dispose()  # PostgreSQL: the same pool, which is empty by now
+        await anyio.sleep(0)  # asyncpg's sockets close in the loop's next turn
+
+
+@asynccontextmanager
+async def _transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection inside a transaction, shielded from cancellation until it has ended.
+
+    Transactions are short and every statement has a time limit, so nobody waits long; a statement
+    torn off in the middle would cost the connection, and sometimes the next caller's too.
+    """
+    with anyio.CancelScope(shield=True):
+        connection = await _connected(engine)
+        try:
+            async with connection.begin():
+                yield connection
+        finally:
+            await connection.close()
+
+
+async def _connected(engine: AsyncEngine) -> AsyncConnection:
+    try:
+        return await engine.connect()
+    except OSError as error:  # no such host, no such socket, nobody listening
+        raise _unavailable() from error
 
 
 class _outages_named:
@@ -75,15 +100,20 @@ class _outages_named:
 
     def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
         if isinstance(
-            error, OperationalError | InterfaceError | ConnectionError | TimeoutError
+            error,
+            OperationalError | InterfaceError | PoolTimeout | ConnectionError | TimeoutError,
         ) or (isinstance(error, DBAPIError) and error.connection_invalidated):
-            raise BackendFailed(
-                "database_unavailable",
-                "The database did not answer.",
-                hint="Try again in a moment; the operator finds the cause in the log.",
-                retryable=True,
-                retry_after_s=2.0,
-            ) from error
+            raise _unavailable() from error
+
+
+def _unavailable() -> BackendFailed:
+    return BackendFailed(
+        "database_unavailable",
+        "The database did not answer.",
+        hint="Try again in a moment; the operator finds the cause in the log.",
+        retryable=True,
+        retry_after_s=2.0,
+    )
 
 
 def url_for(settings: DatabaseSettings, data_dir: Path) -> str:
@@ -109,21 +139,25 @@ def connect(url: str, settings: DatabaseSettings) -> Database:
             url, pool_size=settings.pool_size, max_overflow=0, hide_parameters=True
         )
         writer = create_async_engine(url, pool_size=1, max_overflow=0, hide_parameters=True)
-        _tune_sqlite(reader, settings, begin="BEGIN")
-        _tune_sqlite(writer, settings, begin="BEGIN IMMEDIATE")
+        _tune_sqlite(reader, settings, begin="BEGIN", query_only=True)
+        _tune_sqlite(writer, settings, begin="BEGIN IMMEDIATE", query_only=False)
         return Database(reader, writer, single_writer=True)
     engine = create_async_engine(
         url,
         hide_parameters=True,  # they are what people wrote; errors and logs must not quote them
         pool_size=settings.pool_size,
         max_overflow=settings.pool_size,
+        pool_timeout=POOL_TIMEOUT_S,
         pool_pre_ping=True,
         connect_args={"command_timeout": settings.statement_timeout_s, "timeout": 10},
     )
-    return Database(engine, engine, single_writer=False)
+    reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return Database(reader, engine, single_writer=False)
 
 
-def _tune_sqlite(engine: AsyncEngine, settings: DatabaseSettings, *, begin: str) -> None:
+def _tune_sqlite(
+    engine: AsyncEngine, settings: DatabaseSettings, *, begin: str, query_only: bool
+) -> None:
     @event.listens_for(engine.sync_engine, "connect")
     def on_connect(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves, in on_begin
@@ -134,6 +168,7 @@ def _tune_sqlite(engine: AsyncEngine, settings: DatabaseSettings, *, begin: str)
         cursor.execute(f"PRAGMA busy_timeout={int(settings.statement_timeout_s * 1000)}")
         cursor.execute("PRAGMA temp_store=MEMORY")
         cursor.execute("PRAGMA cache_size=-8000")
+        cursor.execute(f"PRAGMA query_only={int(query_only)}")
         cursor.close()
 
     @event.listens_for(engine.sync_engine, "begin")
