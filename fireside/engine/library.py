@@ -74,6 +74,7 @@ class ModelLibrary:
         self.folder = models_dir
         self._hub_url = hub_url.rstrip("/")
         self._bundled = {model.name: model for model in bundled}
+        self._by_path = {(models_dir / model.file).absolute(): model for model in bundled}
         self._failures: dict[str, str] = {}  # name -> why the last pull failed
         self._pulling: dict[str, int] = {}  # name -> bytes that are there
 
@@ -125,6 +126,7 @@ class ModelLibrary:
         """
         model = self._bundled.get(name)
         path = self.folder / model.file if model else self._other_file(name)
+        model = model or self._by_path.get(path)
         if model is not None and not path.exists():
             raise NotFound(
                 "model_absent",
@@ -288,7 +290,7 @@ class ModelLibrary:
                 hint="`fireside model list` shows the names; a path must lead to a GGUF file.",
                 param="name",
             )
-        return path.resolve()
+        return path.absolute()
 
     # digests
 
