@@ -8,7 +8,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -34,7 +34,9 @@ def serve(host: str | None, port: int | None, data_dir: str | None) -> None:
     settings, _sources = load({"server.host": host, "server.port": port, "data_dir": data_dir})
     prepare_data_dir(settings.data_dir)
     with only_server(settings.data_dir), _listening(settings) as listener:
-        uvloop.run(_serve(settings, listener))
+        # uvicorn has stopped in order by then, and sends itself the signal once more.
+        with suppress(KeyboardInterrupt):
+            uvloop.run(_serve(settings, listener))
 
 
 @click.command()
