@@ -46,7 +46,7 @@ def merged(parts: list[Findings]) -> Findings:
         total.num_acked += part.num_acked
         total.num_cut_replies += part.num_cut_replies
         total.num_resumed += part.num_resumed
-        total.max_lost_s = max(total.max_lost_s, part.max_lost_s)
+        total.lost_s += part.lost_s
         total.max_lost_tokens = max(total.max_lost_tokens, part.max_lost_tokens)
         total.max_settle_s = max(total.max_settle_s, part.max_settle_s)
         total.start_s += part.start_s

@@ -7,6 +7,7 @@ benchmark's own, so both say the same thing.
 from __future__ import annotations
 
 import asyncio
+import statistics
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,9 @@ def test_a_hundred_kills_lose_double_and_block_nothing(tmp_path: Path) -> None:
     assert total.num_cut_replies >= NUM_KILLS, "hardly any kill hit a reply; this proved nothing"
     assert total.num_resumed > 0
     assert total.num_acked == total.num_sent
+    # How much text a kill may cost (100 ms) is judged by the benchmark on a quiet machine; a busy
+    # one may be late with a commit now and then, but not as a rule.
+    assert statistics.median(total.lost_s) <= 0.1
 
 
 @pytest.mark.timeout(300)
