@@ -77,19 +77,21 @@ async def _transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     torn off in the middle would cost the connection, and sometimes the next caller's too.
     """
     with anyio.CancelScope(shield=True):
-        connection = await _connected(engine)
-        try:
-            async with connection.begin():
-                yield connection
-        finally:
-            await connection.close()
+        async with _connected(engine) as connection, connection.begin():
+            yield connection
 
 
-async def _connected(engine: AsyncEngine) -> AsyncConnection:
+@asynccontextmanager
+async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    connection = engine.connect()
     try:
-        return await engine.connect()
+        await connection.start()
     except OSError as error:  # no such host, no such socket, nobody listening
         raise _unavailable() from error
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 class _outages_named:
