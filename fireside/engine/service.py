@@ -208,8 +208,10 @@ class EngineService:
         except BackendFailed as error:
             logger.warning("engines_not_read", code=error.code)
             return
-        self._has_read = True
         self.embedded.choose(choices)
+        if not self._has_read:
+            self._has_read = True
+            self._publish()
         await self.remote.follow(records)
 
     async def _pull(self, name: str) -> None:

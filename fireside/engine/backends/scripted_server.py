@@ -89,6 +89,7 @@ class ScriptedServer:
         self.num_left = 0  # clients that left in mid-reply
         self.num_connections = 0  # ever made
         self.url = ""
+        self._open: set[asyncio.StreamWriter] = set()
         self._owner = owner
         self._api_key = api_key
 
@@ -102,15 +103,19 @@ class ScriptedServer:
             yield self.url
         finally:
             server.close()
+            for writer in list(self._open):
+                writer.transport.abort()
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.num_connections += 1
+        self._open.add(writer)
         try:
             while await self._exchange(reader, _Out(reader, writer)):
                 pass
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
+            self._open.discard(writer)
             writer.close()
 
     async def _exchange(self, reader: asyncio.StreamReader, out: _Out) -> bool:
