@@ -204,7 +204,7 @@ async def test_a_client_that_leaves_stops_the_generation_and_pays_for_what_it_go
 
 async def test_a_client_that_leaves_before_the_whole_answer_stops_it_too(server: Server) -> None:
     server.engine.script = endless
-    async with server.async_client(timeout=0.3) as client:
+    async with server.async_client(timeout=httpx.Timeout(30, read=1.0)) as client:
         with pytest.raises(openai.APITimeoutError):
             await client.chat.completions.create(model="able", messages=ASK)
     with anyio.fail_after(20):
