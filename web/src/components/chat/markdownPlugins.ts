@@ -1,4 +1,5 @@
 /** What a reply's Markdown may become. Raw HTML is parsed, sanitised, then links and images are hardened. */
+import { remarkBreaks } from "@/components/chat/breaks";
 import { harden } from "rehype-harden";
 import { defaultRehypePlugins, defaultRemarkPlugins, type StreamdownProps } from "streamdown";
 
@@ -32,6 +33,6 @@ export function hardened(math: MathPlugins | null): Plugins {
 }
 
 export function remarks(math: MathPlugins | null): Plugins {
-  const base = Object.values(defaultRemarkPlugins);
+  const base = [...Object.values(defaultRemarkPlugins), remarkBreaks as Plugins[number]];
   return math === null ? base : [...base, math.remark];
 }

@@ -31,6 +31,11 @@ export function Sidebar({ onNew }: { onNew: () => void }) {
           <Radix.Overlay className="fixed inset-0 z-40 animate-fade bg-scrim md:hidden" />
           <Radix.Content
             aria-describedby={undefined}
+            onOpenAutoFocus={(event) => {
+              // On the drawer itself: the first button would show its tooltip unasked.
+              event.preventDefault();
+              if (event.currentTarget instanceof HTMLElement) event.currentTarget.focus();
+            }}
             className="fixed inset-y-0 start-0 z-50 w-[min(19rem,86vw)] animate-slide-in bg-sunken shadow-lift outline-none md:hidden"
           >
             <Radix.Title className="sr-only">{t("sidebar.label")}</Radix.Title>

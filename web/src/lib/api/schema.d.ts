@@ -11,10 +11,16 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Engines */
+        /**
+         * Engines
+         * @description Every engine and how it is.
+         */
         get: operations["ApiAdminEnginesEngines"];
         put?: never;
-        /** Add */
+        /**
+         * Add
+         * @description Add a server that speaks OpenAI's API; it is asked for its models at once.
+         */
         post: operations["ApiAdminEnginesAdd"];
         delete?: never;
         options?: never;
@@ -32,11 +38,17 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Remove */
+        /**
+         * Remove
+         * @description Forget an engine; replies it is writing are finished.
+         */
         delete: operations["ApiAdminEnginesEngineIdRemove"];
         options?: never;
         head?: never;
-        /** Change */
+        /**
+         * Change
+         * @description Switch an engine on or off.
+         */
         patch: operations["ApiAdminEnginesEngineIdChange"];
         trace?: never;
     };
@@ -47,10 +59,16 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Invites */
+        /**
+         * Invites
+         * @description Every invite, newest first.
+         */
         get: operations["ApiAdminInvitesInvites"];
         put?: never;
-        /** CreateInvite */
+        /**
+         * CreateInvite
+         * @description Make an invite; its link is shown once.
+         */
         post: operations["ApiAdminInvitesCreateInvite"];
         delete?: never;
         options?: never;
@@ -68,7 +86,10 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** WithdrawInvite */
+        /**
+         * WithdrawInvite
+         * @description Make an invite unusable.
+         */
         delete: operations["ApiAdminInvitesInviteIdWithdrawInvite"];
         options?: never;
         head?: never;
@@ -82,7 +103,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Library */
+        /**
+         * Library
+         * @description The model files that are here or can be fetched.
+         */
         get: operations["ApiAdminLibraryLibrary"];
         put?: never;
         post?: never;
@@ -101,7 +125,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Pull */
+        /**
+         * Pull
+         * @description Fetch a model in the background; the list shows how far it is.
+         */
         post: operations["ApiAdminLibraryNamePullPull"];
         delete?: never;
         options?: never;
@@ -118,7 +145,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Use */
+        /**
+         * Use
+         * @description Let a model that is here answer from now on; the change fails no request.
+         */
         post: operations["ApiAdminLibraryNameUseUse"];
         delete?: never;
         options?: never;
@@ -133,7 +163,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Live figures */
+        /**
+         * Live figures
+         * @description The last five minutes, and how much is stored.
+         */
         get: operations["ApiAdminLiveLive"];
         put?: never;
         post?: never;
@@ -150,9 +183,15 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** SignUpMode */
+        /**
+         * SignUpMode
+         * @description Who may sign up, since when and why.
+         */
         get: operations["ApiAdminSignUpModeSignUpMode"];
-        /** SetSignUpMode */
+        /**
+         * SetSignUpMode
+         * @description Decide who may sign up from now on.
+         */
         put: operations["ApiAdminSignUpModeSetSignUpMode"];
         post?: never;
         delete?: never;
@@ -168,10 +207,16 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Users */
+        /**
+         * Users
+         * @description People, newest first.
+         */
         get: operations["ApiAdminUsersUsers"];
         put?: never;
-        /** CreateUser */
+        /**
+         * CreateUser
+         * @description Make an account and a link to set its password.
+         */
         post: operations["ApiAdminUsersCreateUser"];
         delete?: never;
         options?: never;
@@ -189,11 +234,17 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** DeleteUser */
+        /**
+         * DeleteUser
+         * @description Erase somebody's account and everything it owns.
+         */
         delete: operations["ApiAdminUsersUserIdDeleteUser"];
         options?: never;
         head?: never;
-        /** ChangeUser */
+        /**
+         * ChangeUser
+         * @description Promote, demote, disable or enable somebody.
+         */
         patch: operations["ApiAdminUsersUserIdChangeUser"];
         trace?: never;
     };
@@ -206,7 +257,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** MakeResetLink */
+        /**
+         * MakeResetLink
+         * @description A link with which a person sets a new password; an earlier one stops working.
+         */
         post: operations["ApiAdminUsersUserIdResetLinkMakeResetLink"];
         delete?: never;
         options?: never;
@@ -223,7 +277,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Reset */
+        /**
+         * Reset
+         * @description Set a new password by an administrator's link; works once.
+         */
         post: operations["ApiAuthResetReset"];
         delete?: never;
         options?: never;
@@ -240,7 +297,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** SignIn */
+        /**
+         * SignIn
+         * @description Sign in with a password.
+         */
         post: operations["ApiAuthSignInSignIn"];
         delete?: never;
         options?: never;
@@ -257,7 +317,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** SignOut */
+        /**
+         * SignOut
+         * @description End this login session; who is not signed in just loses the cookie.
+         */
         post: operations["ApiAuthSignOutSignOut"];
         delete?: never;
         options?: never;
@@ -274,7 +337,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** SignUp */
+        /**
+         * SignUp
+         * @description Make an account and sign in; the first one becomes administrator.
+         */
         post: operations["ApiAuthSignUpSignUp"];
         delete?: never;
         options?: never;
@@ -289,7 +355,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Bootstrap */
+        /**
+         * Bootstrap
+         * @description What the page needs to draw its first screen.
+         */
         get: operations["ApiBootstrapBootstrap"];
         put?: never;
         post?: never;
@@ -306,7 +375,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** ListConversations */
+        /**
+         * ListConversations
+         * @description Conversations, last used first; pinned ones come first on the first page.
+         */
         get: operations["ApiConversationsListConversations"];
         put?: never;
         post?: never;
@@ -323,15 +395,25 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** OpenConversation */
+        /**
+         * OpenConversation
+         * @description The last `limit` messages of the branch at `head` (default: where it was left), or those
+         *     above the message `before`.
+         */
         get: operations["ApiConversationsConversationIdOpenConversation"];
         put?: never;
         post?: never;
-        /** DeleteConversation */
+        /**
+         * DeleteConversation
+         * @description Put it out of sight; it can be restored for 30 days.
+         */
         delete: operations["ApiConversationsConversationIdDeleteConversation"];
         options?: never;
         head?: never;
-        /** ChangeConversation */
+        /**
+         * ChangeConversation
+         * @description Rename, pin, archive, put into a folder, choose a model or a branch.
+         */
         patch: operations["ApiConversationsConversationIdChangeConversation"];
         trace?: never;
     };
@@ -342,7 +424,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** ExportConversation */
+        /**
+         * ExportConversation
+         * @description The conversation as a file. Only the format `fireside` holds all branches.
+         */
         get: operations["ApiConversationsConversationIdExportExportConversation"];
         put?: never;
         post?: never;
@@ -361,7 +446,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** RestoreConversation */
+        /**
+         * RestoreConversation
+         * @description Bring a deleted conversation back.
+         */
         post: operations["ApiConversationsConversationIdRestoreRestoreConversation"];
         delete?: never;
         options?: never;
@@ -378,9 +466,15 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** ShareConversation */
+        /**
+         * ShareConversation
+         * @description Make the branch on screen readable for everybody who has the address.
+         */
         post: operations["ApiConversationsConversationIdShareShareConversation"];
-        /** UnshareConversation */
+        /**
+         * UnshareConversation
+         * @description Take the public page down.
+         */
         delete: operations["ApiConversationsConversationIdShareUnshareConversation"];
         options?: never;
         head?: never;
@@ -394,7 +488,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** FollowFeed */
+        /**
+         * FollowFeed
+         * @description Server-sent events: conversations that changed, turns that began or ended.
+         */
         get: operations["ApiFeedFollowFeed"];
         put?: never;
         post?: never;
@@ -413,7 +510,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Record */
+        /**
+         * Record
+         * @description Add a feedback event.
+         */
         post: operations["ApiFeedbackRecord"];
         delete?: never;
         options?: never;
@@ -428,10 +528,16 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** ListFolders */
+        /**
+         * ListFolders
+         * @description Folders in the order they were made.
+         */
         get: operations["ApiFoldersListFolders"];
         put?: never;
-        /** AddFolder */
+        /**
+         * AddFolder
+         * @description A new folder.
+         */
         post: operations["ApiFoldersAddFolder"];
         delete?: never;
         options?: never;
@@ -449,11 +555,17 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** DeleteFolder */
+        /**
+         * DeleteFolder
+         * @description Remove the folder; the conversations in it stay.
+         */
         delete: operations["ApiFoldersFolderIdDeleteFolder"];
         options?: never;
         head?: never;
-        /** RenameFolder */
+        /**
+         * RenameFolder
+         * @description Another name.
+         */
         patch: operations["ApiFoldersFolderIdRenameFolder"];
         trace?: never;
     };
@@ -466,7 +578,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** ImportConversations */
+        /**
+         * ImportConversations
+         * @description Take over an export of ChatGPT, Open WebUI or Fireside, as the raw body.
+         */
         post: operations["ApiImportImportConversations"];
         delete?: never;
         options?: never;
@@ -481,15 +596,24 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Me */
+        /**
+         * Me
+         * @description The signed-in person.
+         */
         get: operations["ApiMeMe"];
         put?: never;
         post?: never;
-        /** Erase */
+        /**
+         * Erase
+         * @description Erase the account and everything it owns. There is no way back.
+         */
         delete: operations["ApiMeErase"];
         options?: never;
         head?: never;
-        /** Change */
+        /**
+         * Change
+         * @description Change the name or the preferences.
+         */
         patch: operations["ApiMeChange"];
         trace?: never;
     };
@@ -500,7 +624,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** ExportEverything */
+        /**
+         * ExportEverything
+         * @description Everything one has here as a zip file.
+         */
         get: operations["ApiMeExportExportEverything"];
         put?: never;
         post?: never;
@@ -517,10 +644,16 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Keys */
+        /**
+         * Keys
+         * @description One's API keys, newest first.
+         */
         get: operations["ApiMeKeysKeys"];
         put?: never;
-        /** CreateKey */
+        /**
+         * CreateKey
+         * @description Make an API key; the answer is the only time it is shown.
+         */
         post: operations["ApiMeKeysCreateKey"];
         delete?: never;
         options?: never;
@@ -538,7 +671,10 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** RevokeKey */
+        /**
+         * RevokeKey
+         * @description Revoke an API key; it stops working at once.
+         */
         delete: operations["ApiMeKeysKeyIdRevokeKey"];
         options?: never;
         head?: never;
@@ -554,7 +690,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** ChangePassword */
+        /**
+         * ChangePassword
+         * @description Change the password; every other login session ends.
+         */
         post: operations["ApiMePasswordChangePassword"];
         delete?: never;
         options?: never;
@@ -569,11 +708,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Sessions */
+        /**
+         * Sessions
+         * @description Where one is signed in, last used first.
+         */
         get: operations["ApiMeSessionsSessions"];
         put?: never;
         post?: never;
-        /** EndOtherSessions */
+        /**
+         * EndOtherSessions
+         * @description Sign out everywhere else.
+         */
         delete: operations["ApiMeSessionsEndOtherSessions"];
         options?: never;
         head?: never;
@@ -590,7 +735,10 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** EndSession */
+        /**
+         * EndSession
+         * @description Sign out one browser.
+         */
         delete: operations["ApiMeSessionsSessionIdEndSession"];
         options?: never;
         head?: never;
@@ -604,7 +752,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Models */
+        /**
+         * Models
+         * @description What can be asked now, and what is being prepared.
+         */
         get: operations["ApiModelsModels"];
         put?: never;
         post?: never;
@@ -621,7 +772,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Search */
+        /**
+         * Search
+         * @description Titles and messages that hold all words of `q`, the last of which may be a beginning;
+         *     words in quotes must stand side by side. Newest first.
+         */
         get: operations["ApiSearchSearch"];
         put?: never;
         post?: never;
@@ -638,7 +793,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** ReadShared */
+        /**
+         * ReadShared
+         * @description A shared conversation.
+         */
         get: operations["ApiSharedSlugReadShared"];
         put?: never;
         post?: never;
@@ -657,7 +815,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** StartTurn */
+        /**
+         * StartTurn
+         * @description Send a message, or ask for another version or more of a reply.
+         */
         post: operations["ApiTurnsStartTurn"];
         delete?: never;
         options?: never;
@@ -672,7 +833,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** FollowTurn */
+        /**
+         * FollowTurn
+         * @description The turn's events as server-sent events, from number `after` + 1 on, until it ends.
+         */
         get: operations["ApiTurnsTurnIdEventsFollowTurn"];
         put?: never;
         post?: never;
@@ -691,7 +855,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** StopTurn */
+        /**
+         * StopTurn
+         * @description Stop writing the reply; what it says so far stays.
+         */
         post: operations["ApiTurnsTurnIdStopStopTurn"];
         delete?: never;
         options?: never;
@@ -706,7 +873,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Healthz */
+        /**
+         * Healthz
+         * @description Whether the process is alive; it asks nobody else.
+         */
         get: operations["HealthzHealthz"];
         put?: never;
         post?: never;
@@ -723,7 +893,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Metrics */
+        /**
+         * Metrics
+         * @description The figures, in Prometheus' text format.
+         */
         get: operations["MetricsMetrics"];
         put?: never;
         post?: never;
@@ -740,7 +913,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Readyz */
+        /**
+         * Readyz
+         * @description Whether the database answers and a model is ready: 200, or 503 with the reason.
+         */
         get: operations["ReadyzReadyz"];
         put?: never;
         post?: never;
@@ -759,7 +935,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Create a chat completion */
+        /**
+         * Create a chat completion
+         * @description The reply, or an application that streams it.
+         */
         post: operations["V1ChatCompletionsCreate"];
         delete?: never;
         options?: never;
@@ -776,7 +955,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Create a completion */
+        /**
+         * Create a completion
+         * @description The completions, or an application that streams them.
+         */
         post: operations["V1CompletionsCreate"];
         delete?: never;
         options?: never;
@@ -793,7 +975,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Create embeddings */
+        /**
+         * Create embeddings
+         * @description The vectors of the inputs.
+         */
         post: operations["V1EmbeddingsCreate"];
         delete?: never;
         options?: never;
@@ -808,7 +993,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List models */
+        /**
+         * List models
+         * @description Every model this server offers.
+         */
         get: operations["V1ModelsListModels"];
         put?: never;
         post?: never;
@@ -825,7 +1013,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Retrieve a model */
+        /**
+         * Retrieve a model
+         * @description One model by its name, which may hold slashes.
+         */
         get: operations["RetrieveModel"];
         put?: never;
         post?: never;
@@ -2035,6 +2226,15 @@ export interface operations {
                     "application/json": components["schemas"]["EngineView"][];
                 };
             };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
         };
     };
     ApiAdminEnginesAdd: {
@@ -2059,19 +2259,13 @@ export interface operations {
                     "application/json": components["schemas"]["EngineView"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -2094,19 +2288,13 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -2135,19 +2323,13 @@ export interface operations {
                     "application/json": components["schemas"]["EngineView"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -2168,6 +2350,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["InviteView"][];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -2194,19 +2385,13 @@ export interface operations {
                     "application/json": components["schemas"]["InviteMade"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -2229,19 +2414,13 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -2262,6 +2441,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LibraryModel"][];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -2286,19 +2474,13 @@ export interface operations {
                     "application/json": components["schemas"]["LibraryModel"][];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -2323,19 +2505,13 @@ export interface operations {
                     "application/json": components["schemas"]["LibraryModel"][];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -2358,6 +2534,15 @@ export interface operations {
                     "application/json": components["schemas"]["LiveOut"];
                 };
             };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
         };
     };
     ApiAdminSignUpModeSignUpMode: {
@@ -2376,6 +2561,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SignUpPolicy"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -2402,19 +2596,13 @@ export interface operations {
                     "application/json": components["schemas"]["SignUpPolicy"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -2440,19 +2628,13 @@ export interface operations {
                     "application/json": components["schemas"]["Page_fireside.accounts.views.UserView_"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -2479,19 +2661,13 @@ export interface operations {
                     "application/json": components["schemas"]["UserMade"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -2514,19 +2690,13 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -2555,19 +2725,13 @@ export interface operations {
                     "application/json": components["schemas"]["UserView"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -2592,19 +2756,13 @@ export interface operations {
                     "application/json": components["schemas"]["LinkOut"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -2629,19 +2787,13 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -2668,19 +2820,13 @@ export interface operations {
                     "application/json": components["schemas"]["Me"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -2701,6 +2847,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": null;
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -2727,19 +2882,13 @@ export interface operations {
                     "application/json": components["schemas"]["Me"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -2760,6 +2909,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["BootstrapOut"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -2786,19 +2944,13 @@ export interface operations {
                     "application/json": components["schemas"]["Page_fireside.history.domain.ConversationView_"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -2827,19 +2979,13 @@ export interface operations {
                     "application/json": components["schemas"]["OpenConversation"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -2862,19 +3008,13 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -2903,19 +3043,13 @@ export interface operations {
                     "application/json": components["schemas"]["ConversationView"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -2944,19 +3078,13 @@ export interface operations {
                     "application/json": string;
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -2981,19 +3109,13 @@ export interface operations {
                     "application/json": components["schemas"]["ConversationView"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -3018,19 +3140,13 @@ export interface operations {
                     "application/json": components["schemas"]["ShareOut"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -3053,19 +3169,13 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -3086,6 +3196,15 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": unknown;
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -3112,19 +3231,13 @@ export interface operations {
                     "application/json": components["schemas"]["FeedbackRecorded"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -3145,6 +3258,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Folder"][];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -3171,19 +3293,13 @@ export interface operations {
                     "application/json": components["schemas"]["Folder"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -3206,19 +3322,13 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -3247,19 +3357,13 @@ export interface operations {
                     "application/json": components["schemas"]["Folder"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -3282,6 +3386,15 @@ export interface operations {
                     "application/json": components["schemas"]["ImportReport"];
                 };
             };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
         };
     };
     ApiMeMe: {
@@ -3300,6 +3413,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -3326,19 +3448,13 @@ export interface operations {
                     "application/json": null;
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -3365,19 +3481,13 @@ export interface operations {
                     "application/json": components["schemas"]["Me"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -3400,6 +3510,15 @@ export interface operations {
                     "application/zip": unknown;
                 };
             };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
         };
     };
     ApiMeKeysKeys: {
@@ -3418,6 +3537,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["KeyView"][];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -3444,19 +3572,13 @@ export interface operations {
                     "application/json": components["schemas"]["KeyMade"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -3479,19 +3601,13 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -3516,19 +3632,13 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -3551,6 +3661,15 @@ export interface operations {
                     "application/json": components["schemas"]["SessionView"][];
                 };
             };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
         };
     };
     ApiMeSessionsEndOtherSessions: {
@@ -3568,6 +3687,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
             };
         };
     };
@@ -3589,19 +3717,13 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -3622,6 +3744,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ModelsView"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -3648,19 +3779,13 @@ export interface operations {
                     "application/json": components["schemas"]["Page_fireside.history.domain.SearchHit_"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -3685,19 +3810,13 @@ export interface operations {
                     "application/json": components["schemas"]["SharedPage"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -3724,19 +3843,13 @@ export interface operations {
                     "application/json": components["schemas"]["TurnStarted"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -3763,19 +3876,13 @@ export interface operations {
                     "text/event-stream": unknown;
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -3798,19 +3905,13 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -3833,6 +3934,15 @@ export interface operations {
                     "application/json": components["schemas"]["HealthOut"];
                 };
             };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
         };
     };
     MetricsMetrics: {
@@ -3853,6 +3963,15 @@ export interface operations {
                     "text/plain": string;
                 };
             };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
         };
     };
     ReadyzReadyz: {
@@ -3871,6 +3990,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ReadyOut"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };
@@ -3897,80 +4025,17 @@ export interface operations {
                     "application/json": components["schemas"]["ChatCompletionOut"];
                 };
             };
-            /** @description The request cannot be served as it is */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description No valid key */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description The key may not do this */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description No such model */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description The body is too large */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Too many requests */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description The server failed */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description The engine failed */
-            502: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description No room or no engine now; see Retry-After */
+            /** @description No room or no engine now; Retry-After says when to come back */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4002,80 +4067,17 @@ export interface operations {
                     "application/json": components["schemas"]["TextCompletionOut"];
                 };
             };
-            /** @description The request cannot be served as it is */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description No valid key */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description The key may not do this */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description No such model */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description The body is too large */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Too many requests */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description The server failed */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description The engine failed */
-            502: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description No room or no engine now; see Retry-After */
+            /** @description No room or no engine now; Retry-After says when to come back */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4107,80 +4109,17 @@ export interface operations {
                     "application/json": components["schemas"]["EmbeddingsOut"];
                 };
             };
-            /** @description The request cannot be served as it is */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description No valid key */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description The key may not do this */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description No such model */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description The body is too large */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description Too many requests */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description The server failed */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description The engine failed */
-            502: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorEnvelope"];
-                };
-            };
-            /** @description No room or no engine now; see Retry-After */
+            /** @description No room or no engine now; Retry-After says when to come back */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4208,6 +4147,15 @@ export interface operations {
                     "application/json": components["schemas"]["ModelsOut"];
                 };
             };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
         };
     };
     RetrieveModel: {
@@ -4230,19 +4178,13 @@ export interface operations {
                     "application/json": components["schemas"]["ModelOut"];
                 };
             };
-            /** @description Bad request syntax or unsupported method */
-            400: {
+            /** @description An error */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        detail: string;
-                        extra?: null | {
-                            [key: string]: unknown;
-                        } | unknown[];
-                        status_code: number;
-                    };
+                    "application/json": components["schemas"]["ErrorEnvelope"];
                 };
             };
         };

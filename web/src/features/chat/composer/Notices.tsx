@@ -19,7 +19,7 @@ export function Notices({ following }: { following: boolean }) {
   const coming = models?.preparing[0];
   if (models === undefined) return null;
   const ready = models.models.some((one) => one.ready);
-  if (coming !== undefined) {
+  if (coming !== undefined && coming.progress < 1) {
     const percent = formatPercent(coming.progress);
     const text = ready
       ? t("chat.model.arriving", { percent })

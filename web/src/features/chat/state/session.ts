@@ -281,7 +281,9 @@ export class ThreadSession {
     if (outcome === "aborted") return;
     this.live.delete(messageId);
     this.set(change.ended(this.state, messageId));
-    if (outcome === "unknown") void this.open();
+    // A reply that waited for an engine did not know its model when it began; the server does now.
+    const nameless = change.findView(this.state, messageId)?.message.model === undefined;
+    if (outcome === "unknown" || nameless) void this.open();
   }
 
   private drawGrowth(): void {

@@ -21,7 +21,7 @@ export function AssistantMessage({ view }: { view: MessageView }) {
       data-status={message.status ?? "complete"}
       aria-label={t("chat.assistant")}
       aria-busy={running}
-      className="group pt-5"
+      className="group pt-2"
     >
       {message.deleted === true ? (
         <p className="text-ink-faint italic">{t("chat.reply.deleted")}</p>

@@ -96,6 +96,10 @@ export function Thread() {
           )}
         </div>
       </div>
+      <div
+        aria-hidden
+        className="pointer-events-none absolute inset-x-0 bottom-0 h-6 bg-linear-to-t from-canvas"
+      />
       {!atEnd && (
         <button
           type="button"
