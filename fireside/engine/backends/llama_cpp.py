@@ -27,10 +27,12 @@ from fireside.engine.backends.llama_child import (
 )
 from fireside.engine.backends.openai_compatible import OpenAICompatibleEngine
 from fireside.engine.backends.openai_request import Flavour
+from fireside.engine.backends.tool_text import ToolTextReader
 from fireside.engine.errors import EngineStalled, MissingCapability, NoEngine
 from fireside.engine.gguf_metadata import read_metadata
 from fireside.engine.ports import (
     Capability,
+    ChatPrompt,
     Embeddings,
     EngineHealth,
     EngineModel,
@@ -40,6 +42,7 @@ from fireside.engine.ports import (
 )
 from fireside.engine.settings import EngineSettings
 from fireside.errors import BackendFailed, FiresideError, UserError
+from fireside.kit.ids import NewId, new_id
 
 logger = structlog.get_logger(__name__)
 
@@ -71,8 +74,11 @@ class ModelFile(msgspec.Struct, frozen=True):
 class LlamaCppEngine:
     """One model file served here. Nothing starts before `run`."""
 
-    def __init__(self, name: str, file: ModelFile, settings: EngineSettings) -> None:
+    def __init__(
+        self, name: str, file: ModelFile, settings: EngineSettings, new_id: NewId = new_id
+    ) -> None:
         self._name = name
+        self._new_id = new_id
         self.file = file
         self._settings = settings
         self._child: LlamaChild | None = None
@@ -134,6 +140,16 @@ class LlamaCppEngine:
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[StreamEvent, None]:
         """Stream one message; waits for a child that is being restarted. See the port."""
+        prompt = request.prompt
+        reader: ToolTextReader | None = None
+        if isinstance(prompt, ChatPrompt) and ToolTextReader.concerns(prompt):
+            reader = ToolTextReader(prompt, self._new_call_id)
+        async with aclosing(self._tell(request)) as events:
+            async for event in events:
+                for read in (event,) if reader is None else reader.read(event):
+                    yield read
+
+    async def _tell(self, request: GenerationRequest) -> AsyncGenerator[StreamEvent, None]:
         self.num_running += 1
         begun = False
         attempts_left = self._settings.max_attempts
@@ -295,6 +311,9 @@ class LlamaCppEngine:
             logger.warning("embedded_engine_stalled", model=self.file.name, silent_s=silent_s)
             if self._child is not None:
                 self._child.kill()
+
+    def _new_call_id(self) -> str:
+        return "call_" + self._new_id().replace("-", "")
 
     def _not_ready(self) -> NoEngine:
         if self.state is ChildState.FAILED:
