@@ -73,7 +73,7 @@ def web_tests() -> int:
     if not (WEB / "package.json").is_file():
         return 0
     web_packages()
-    scripts = ("lint", "check", "test")
+    scripts = ("lint", "check", "types:check", "test")
     return _all(
         *((f"page: {name}", [*npm(), "run", "--silent", name]) for name in scripts),
         cwd=WEB,
@@ -104,9 +104,14 @@ def lock() -> int:
 
 
 def docs() -> int:
-    """`make docs`: the generated pages of docs/reference."""
+    """`make docs`: the generated pages of docs/reference, and the page's types made from them."""
     packages(DEV_LOCK)
-    return show([PYTHON, ROOT / "scripts" / "reference.py"])
+    code = show([PYTHON, ROOT / "scripts" / "reference.py"])
+    if code:
+        return code
+    web_packages()
+    run("types", [*npm(), "run", "types"], cwd=WEB, limit_s=120, env=node_env())
+    return 0
 
 
 def test_env() -> dict[str, str]:

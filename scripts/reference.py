@@ -19,13 +19,15 @@ NOTICE = "<!-- Written by `make docs` from the code. Change the code, not this p
 
 def pages() -> dict[str, str]:
     """File name -> content, for every generated file."""
-    document = reference_http.openapi_text()
+    app = reference_http.application()
+    document = reference_http.openapi_text(app)
     return {
         "settings.md": NOTICE + reference_code.settings(),
         "cli.md": NOTICE + reference_code.commands(),
         "events.md": NOTICE + reference_code.events(),
         "errors.md": NOTICE + reference_code.errors(),
-        "http.md": NOTICE + reference_http.overview(json.loads(document)),
+        "http.md": NOTICE
+        + reference_http.overview(json.loads(document), reference_http.rules(app)),
         "openapi.json": document,
     }
 

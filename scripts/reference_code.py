@@ -14,6 +14,9 @@ import click
 import msgspec
 from steps import ROOT
 
+# The data directory comes before all other settings: the settings file lies in it.
+NAMES = {"FIRESIDE__DATA_DIR": ("FIRESIDE_DATA_DIR", "`./data`")}
+
 
 def settings() -> str:
     """Every setting with its variable, type, default and meaning."""
@@ -31,7 +34,7 @@ def settings() -> str:
             lines += ["| variable | type | default | meaning |", "| --- | --- | --- | --- |"]
         else:
             kind, limits, meaning = _described(field.type)
-            default = _shown_default(field)
+            path, default = NAMES.get(path, (path, _shown_default(field)))
             cells = [f"`{path}`", kind + limits, default, meaning or "**undocumented**"]
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
@@ -203,7 +206,7 @@ def _described(kind: object) -> tuple[str, str, str]:
                 meaning = meta.description or meaning
                 signs = (("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<"))
                 bounds = [(sign, getattr(meta, name)) for name, sign in signs]
-                limits += [f"{sign} {value:g}" for sign, value in bounds if value is not None]
+                limits += [f"{sign} {value}" for sign, value in bounds if value is not None]
     return _type_name(inner), f", {', '.join(limits)}" if limits else "", meaning
 
 

@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fireside.app import Application
 
 Document = dict[str, Any]
+WHO = {"public": "anybody", "signed_in": "signed in", "admin": "administrators"}
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
-def openapi_text() -> str:
-    """The document that the server serves at /openapi.json, without starting it."""
-    from fireside.cli.serve import build_openapi
+def application() -> Application:
+    """The HTTP application with every setting at its default, not started."""
+    from fireside.app import asgi, build
     from fireside.settings import load
 
     settings, _sources = load({}, environ={})
-    return build_openapi(settings) + "\n"
+    return asgi(build(settings))
 
 
-def overview(document: Document) -> str:
+def openapi_text(app: Application) -> str:
+    """The document that the server serves at /openapi.json."""
+    from fireside.api.schema import document
+
+    return document(app.litestar).decode() + "\n"
+
+
+def rules(app: Application) -> dict[tuple[str, str], str]:
+    """(method, path) -> who may call it, in words."""
+    found = {}
+    for route in app.litestar.routes:
+        for handler in getattr(route, "route_handlers", []):
+            rule = handler.opt.get("rule")
+            if rule is not None:
+                scope = f", keys with `{rule.scope}`" if rule.scope else ""
+                for method in handler.http_methods:
+                    found[method.lower(), route.path_format] = WHO[rule.access.value] + scope
+    return found
+
+
+def overview(document: Document, who: dict[tuple[str, str], str]) -> str:
     """One line per operation: who may call it and what it does."""
     lines = ["# HTTP interface", "", document["info"].get("description", ""), ""]
     lines += [
@@ -30,19 +54,19 @@ def overview(document: Document) -> str:
             if method in operations:
                 operation = operations[method]
                 group = (operation.get("tags") or [path.split("/")[1] or "root"])[0]
-                groups.setdefault(group, []).append(_row(path, method, operation))
+                groups.setdefault(group, []).append(_row(path, method, operation, who))
     for group, rows in sorted(groups.items()):
         lines += [
             f"## {group}",
             "",
-            "| operation | answers | what it does |",
+            "| operation | who | what it does |",
             "| --- | --- | --- |",
         ]
         lines += [*rows, ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _row(path: str, method: str, operation: Document) -> str:
-    answers = ", ".join(sorted(operation.get("responses", {})))
+def _row(path: str, method: str, operation: Document, who: dict[tuple[str, str], str]) -> str:
     meaning = operation.get("description") or operation.get("summary") or ""
-    return f"| `{method.upper()} {path}` | {answers} | {' '.join(meaning.split())} |"
+    first = " ".join(meaning.split("\n\n")[0].split())
+    return f"| `{method.upper()} {path}` | {who.get((method, path), '')} | {first} |"

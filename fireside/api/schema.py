@@ -25,6 +25,7 @@ def openapi_config() -> OpenAPIConfig:
     return OpenAPIConfig(
         title="Fireside",
         version=__version__,
+        use_handler_docstrings=True,
         openapi_router=Router(
             path="/api/schema",
             route_handlers=[],
