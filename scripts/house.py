@@ -11,7 +11,7 @@ from pathlib import Path
 from browser import chromium, find_chromium
 from page import WEB, node_env, npm, page, web_packages
 from python_env import DEV_LOCK, FIRESIDE, MODELS, PYTHON, RUNTIME_LOCK, VENV, model, packages
-from steps import ROOT, StepFailed, digest, is_done, main, mark_done, run, show
+from steps import ROOT, StepFailed, digest, is_done, listen, main, mark_done, run, show
 
 TOOLS_VENV = ROOT / ".venv-tools"
 BIN = VENV / "bin"
@@ -126,15 +126,15 @@ def _all(
     cwd: Path = ROOT,
     env: dict[str, str] | None = None,
 ) -> int:
-    """Run every check even after one failed; one line each."""
-    failed = []
+    """Run every check even after one failed; one line each, and what a failed one said."""
+    failed = 0
     for name, command in checks:
         started = time.monotonic()
-        code = show(command, cwd=cwd, env=env)
+        print(f"  {name} ...", end=" ", flush=True)
+        code, said = listen(command, cwd=cwd, env=env)
         took = time.monotonic() - started
-        print(f"  {name}: {'ok' if code == 0 else 'FAILED'} ({took:.0f} s)", flush=True)
-        if code:
-            failed.append(name)
+        print(f"ok ({took:.0f} s)" if code == 0 else f"FAILED ({took:.0f} s)\n{said}", flush=True)
+        failed += code != 0
     return 1 if failed else 0
 
 

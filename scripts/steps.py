@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 STAMPS = ROOT / ".stamps"
 
 # Mirrors that are configured but empty make pip repeat itself for every package.
-NOISE = ("WARNING: Location", "Looking in indexes", "Looking in links", "[notice]")
+NOISE = ("WARNING: Location", "Looking in indexes", "Looking in links", "[notice]", "npm warn")
 
 
 class StepFailed(Exception):
@@ -120,6 +120,23 @@ def show(command: Sequence[str | Path], *, cwd: Path = ROOT, env: Mapping[str, s
     except KeyboardInterrupt:
         # The terminal sent the interrupt to the child as well: let it finish in order.
         return child.wait()
+
+
+def listen(
+    command: Sequence[str | Path], *, cwd: Path = ROOT, env: Mapping[str, str] | None = None
+) -> tuple[int, str]:
+    """Run a command and take what it says; returns (exit code, output)."""
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    lines = done.stdout.decode(errors="replace").splitlines()
+    return done.returncode, "\n".join(line for line in lines if not line.startswith(NOISE))
 
 
 def main(steps: object) -> int:
