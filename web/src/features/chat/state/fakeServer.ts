@@ -7,6 +7,7 @@ export const skeleton: Message = {
   author: { role: "assistant" },
   parent_id: "u1",
   status: "streaming",
+  model: "m",
 };
 
 /** The events of a reply that says `words`. */

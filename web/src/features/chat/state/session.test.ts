@@ -222,3 +222,17 @@ test("a thumb given while the conversation is read again is not overwritten by w
   await session.open();
   expect(session.getState().thumbs).toEqual({ r1: "up" });
 });
+
+test("a turn that is listed but not known is not asked for again and again", async () => {
+  const running = { turn_id: "t1", conversation_id: "c1", message_id: "r1", offset: 0 };
+  const calls = fake.serveWith(({ path }) =>
+    path.endsWith("/events")
+      ? fake.refuse(404, "unknown_turn")
+      : fake.json(fake.openOf([fake.viewOf(fake.asked), fake.viewOf(fake.skeleton)], [running])),
+  );
+  const session = new ThreadSession("c1", watcher);
+  await session.open();
+  await until(() => calls.length === 3);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(calls.filter((call) => call.path.endsWith("/events"))).toHaveLength(1);
+});

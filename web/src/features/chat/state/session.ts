@@ -31,6 +31,8 @@ export class ThreadSession {
   private readonly listeners = new Set<() => void>();
   private readonly followed = new Map<string, AbortController>(); // turn id -> how to let go of it
   private readonly live = new Map<string, Message>(); // message id -> as folded so far
+  private readonly lost = new Set<string>(); // turns that the server listed but did not know
+  private readonly named = new Set<string>(); // replies whose model was asked for after their end
   private readonly grown = new Map<string, Fold>();
   private readonly frames = new FrameBatch(() => this.drawGrowth());
   private asking = 0;
@@ -253,6 +255,7 @@ export class ThreadSession {
   }
 
   private followRunning(turn: RunningTurn, message: Message | undefined): void {
+    if (this.lost.has(turn.turn_id)) return;
     if (message !== undefined && isRunning(message)) this.followFrom(turn.turn_id, message, turn.offset);
   }
 
@@ -282,7 +285,10 @@ export class ThreadSession {
     this.live.delete(messageId);
     this.set(change.ended(this.state, messageId));
     // A reply that waited for an engine did not know its model when it began; the server does now.
-    const nameless = change.findView(this.state, messageId)?.message.model === undefined;
+    const message = change.findView(this.state, messageId)?.message;
+    const nameless = message !== undefined && message.model === undefined && !this.named.has(messageId);
+    this.named.add(messageId);
+    if (outcome === "unknown") this.lost.add(turnId);
     if (outcome === "unknown" || nameless) void this.open();
   }
 
