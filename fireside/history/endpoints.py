@@ -10,7 +10,7 @@ import anyio
 import msgspec
 from litestar import Controller, Request, Response, delete, get, patch, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import Stream
 from msgspec import UNSET, UnsetType
 
@@ -114,7 +114,7 @@ class ConversationController(Controller):
         db: Db,
         history: History,
         cursor: Cursor = None,
-        archived: bool = False,
+        archived: FromQuery[bool] = False,
         folder_id: Annotated[str | None, QueryParameter(max_length=36)] = None,
     ) -> Page[ConversationView]:
         """Conversations, last used first; pinned ones come first on the first page."""
@@ -209,7 +209,7 @@ class ConversationController(Controller):
         principal: Caller,
         db: Db,
         history: History,
-        format: ExportFormat = ExportFormat.FIRESIDE,
+        format: FromQuery[ExportFormat] = ExportFormat.FIRESIDE,
         head: Annotated[str | None, QueryParameter(max_length=36)] = None,
     ) -> Response[bytes]:
         """The conversation as a file. Only the format `fireside` holds all branches."""
@@ -250,7 +250,7 @@ class SearchController(Controller):
         history: History,
         q: Annotated[str, QueryParameter(max_length=500)],
         cursor: Cursor = None,
-        archived: bool = False,
+        archived: FromQuery[bool] = False,
     ) -> Page[SearchHit]:
         """Titles and messages that hold all words of `q`, the last of which may be a beginning;
         words in quotes must stand side by side. Newest first."""

@@ -41,7 +41,9 @@ async def stream(*pieces: bytes) -> AsyncIterator[bytes]:
 
 class TestBlobStore:
     @given(content=st.binary(max_size=5_000), cut=st.integers(0, 5_000))
-    @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(
+        max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    )
     async def test_what_is_put_comes_back(self, store: BlobStore, content: bytes, cut: int) -> None:
         whole = await store.put(content, "text/plain")
         pieces = await store.put(stream(content[:cut], content[cut:]), "text/plain")
