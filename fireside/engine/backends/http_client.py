@@ -3,7 +3,7 @@
 A generation through it costs 9 us of CPU per event and 45 us per request, all included; aiohttp
 takes 10.5 and 100 before an event is even made (bench/results/engine_client.json). The parser is
 llhttp in C, body pieces go from the socket to the reader without a task, a stream object or a
-timeout context in between, and the read deadline is one timer that is moved by writing an attribute.
+timeout context in between; the read deadline is one timer, moved by writing an attribute.
 
 Closing a reply before its end resets the connection, so that the engine's next write fails and it
 stops within one step. Failure policy: fail closed, with the exceptions of this module.
