@@ -105,9 +105,7 @@ KINDS: tuple[tuple[type[FiresideError], int, ErrorType], ...] = (
 
 STATUS_BY_CODE = {
     "model_not_found": (404, ErrorType.INVALID_REQUEST),
-    "rate_limit_exceeded": (429, ErrorType.RATE_LIMIT),
-    "too_many_attempts": (429, ErrorType.RATE_LIMIT),
-    "request_timeout": (408, ErrorType.INVALID_REQUEST),
+    "engine_busy": (429, ErrorType.RATE_LIMIT),  # an engine's own 429
     "unsupported_media_type": (415, ErrorType.INVALID_REQUEST),
 }
 """Codes whose status differs from their class's, because the original API answers so."""

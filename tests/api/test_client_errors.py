@@ -114,7 +114,7 @@ def test_no_capacity_is_a_503_and_an_engine_that_says_so_makes_it_429(server: Se
     with server.client() as client, pytest.raises(openai.InternalServerError) as e:
         create(client, stream=True)
     assert (e.value.status_code, e.value.response.headers["retry-after"]) == (503, "8")
-    server.engine.script = scripted(CapacityExhausted("rate_limit_exceeded", "Slow down."))
+    server.engine.script = scripted(CapacityExhausted("engine_busy", "Slow down."))
     with server.client() as client, pytest.raises(openai.RateLimitError) as limited:
         create(client)
     assert limited.value.type == "rate_limit_error"

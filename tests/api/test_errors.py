@@ -41,7 +41,7 @@ NOW = datetime(2026, 5, 1, tzinfo=UTC)
         (Conflict("c", "m"), 409, "invalid_request_error"),
         (TooLarge("c", "m"), 413, "invalid_request_error"),
         (CapacityExhausted("c", "m"), 503, "server_error"),
-        (CapacityExhausted("rate_limit_exceeded", "m"), 429, "rate_limit_error"),
+        (CapacityExhausted("engine_busy", "m"), 429, "rate_limit_error"),
         (BackendFailed("c", "m"), 502, "server_error"),
         (BackendFailed("c", "m", retryable=True), 503, "server_error"),
         (FiresideError("c", "m"), 500, "server_error"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import httpx
 import pytest
 from litestar import Litestar
@@ -100,3 +103,14 @@ async def test_a_setting_opens_metrics_to_this_machine_only(host: str, status: i
     transport = httpx.ASGITransport(app=app, client=(host, 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         assert (await client.get("/metrics")).status_code == status
+
+
+def test_every_metric_is_in_the_guide(server: Server) -> None:
+    with server.client() as client:
+        client.chat.completions.create(model="able", messages=ASK)
+    page = httpx.get(server.url + "/metrics", headers={"authorization": f"Bearer {ADMIN_KEY}"}).text
+    exposed = {line.split()[2] for line in page.splitlines() if line.startswith("# TYPE ")}
+    guide = Path(__file__).resolve().parents[2] / "docs" / "guide" / "metrics.md"
+    described = set(re.findall(r"^\| `(\w+)`", guide.read_text(), re.MULTILINE))
+    helpers = {name for name in exposed if name.endswith("_created")}
+    assert exposed - helpers == described
