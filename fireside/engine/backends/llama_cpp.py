@@ -31,14 +31,11 @@ from fireside.engine.backends.tool_text import ToolTextReader
 from fireside.engine.errors import EngineStalled, MissingCapability, NoEngine
 from fireside.engine.gguf_metadata import read_metadata
 from fireside.engine.ports import (
-    Capability,
     ChatPrompt,
     Embeddings,
     EngineHealth,
     EngineModel,
     GenerationRequest,
-    Sampling,
-    TextPrompt,
 )
 from fireside.engine.settings import EngineSettings
 from fireside.errors import BackendFailed, FiresideError, UserError
@@ -261,14 +258,13 @@ class LlamaCppEngine:
         )
         try:
             (found,) = await client.models()
-            fills = await _fills_in_the_middle(client)
         except (BackendFailed, ValueError):
             child.kill()
             return
         self.model = EngineModel(
             name=self.file.name,
             context_tokens=found.context_tokens,
-            capabilities=found.capabilities | ({Capability.FILL_IN_THE_MIDDLE} if fills else set()),
+            capabilities=found.capabilities,
             release=self.file.release,
         )
         self._client = client
@@ -333,15 +329,3 @@ class LlamaCppEngine:
     def _signal(self) -> None:
         changed, self._changed = self._changed, anyio.Event()
         changed.set()
-
-
-async def _fills_in_the_middle(client: OpenAICompatibleEngine) -> bool:
-    """Whether the model has the tokens for it; llama.cpp tells only when asked to do it."""
-    probe = GenerationRequest("", TextPrompt("a", suffix="b"), Sampling(max_tokens=1))
-    try:
-        async with aclosing(client.generate(probe)) as events:
-            async for _ in events:
-                pass
-    except UserError:
-        return False
-    return True

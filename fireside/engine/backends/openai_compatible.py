@@ -48,6 +48,7 @@ from fireside.engine.ports import (
     EngineHealth,
     EngineModel,
     GenerationRequest,
+    Sampling,
     TextPrompt,
 )
 from fireside.engine.settings import EngineSettings
@@ -63,6 +64,7 @@ BACKOFF_S = 0.1
 RETRIED = frozenset({502, 503, 504})
 SUSPECT_S = 60.0  # how long an engine that stalled is reported as not ok, unless it speaks again
 
+_INFILL_PROBE = GenerationRequest("", TextPrompt("a", suffix="b"), Sampling(max_tokens=1))
 _PLAIN_ID = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 
@@ -223,7 +225,7 @@ class OpenAICompatibleEngine:
         listing = await self._listing(LISTING_TIMEOUT_S)
         if self._flavour is None:
             self._flavour = flavour_of(listing)
-        if self._flavour is Flavour.LLAMA_CPP:
+        if self._flavour is Flavour.LLAMA_CPP and self._props is None:
             self._props = await self._read_props()
         return models_of(listing, self._flavour, self._settings.unknown_context_tokens, self._props)
 
@@ -341,16 +343,28 @@ class OpenAICompatibleEngine:
             raise GarbledReply(self._name, "sent something that is not a list of models") from None
 
     async def _read_props(self) -> Props | None:
-        """What llama.cpp says about its model; None where it does not."""
+        """What llama.cpp says about its model and, by trying, does not say; None if it fails."""
         try:
             reply = await self._root_http.request("GET", "/props", timeout_s=LISTING_TIMEOUT_S)
             try:
                 body = await reply.read(MAX_LISTING_BYTES)
             finally:
                 reply.close()
-            return decode_props(body) if reply.status == 200 else None
+            props = decode_props(body) if reply.status == 200 else Props()
         except (HttpError, msgspec.DecodeError, RecursionError):
             return None
+        return msgspec.structs.replace(props, fills_in_the_middle=await self._can_infill())
+
+    async def _can_infill(self) -> bool:
+        probe = call_for(_INFILL_PROBE, Flavour.LLAMA_CPP)
+        try:
+            reply = await self._root_http.request(
+                "POST", probe.path, probe.body, timeout_s=LISTING_TIMEOUT_S
+            )
+        except HttpError:
+            return False
+        reply.close()
+        return reply.status == 200
 
     def _new_call_id(self) -> str:
         return "call_" + self._new_id().replace("-", "")

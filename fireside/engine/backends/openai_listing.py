@@ -54,6 +54,7 @@ class Props(msgspec.Struct, frozen=True):
     """The part of llama.cpp's /props that matters here."""
 
     chat_template_caps: TemplateCaps = TemplateCaps()
+    fills_in_the_middle: bool = False  # ours: llama.cpp does not tell, it is tried once
 
 
 decode_listing = msgspec.json.Decoder(Listing).decode
@@ -75,13 +76,15 @@ _CAPABILITIES = {
     Flavour.LLAMA_CPP: _BASE | {Capability.LOGPROBS, Capability.JSON_SCHEMA},
     Flavour.VLLM: _BASE | _FULL,
     Flavour.SGLANG: _BASE | _FULL,
-    Flavour.OLLAMA: _BASE | {Capability.JSON_SCHEMA, Capability.TOOLS},
+    Flavour.OLLAMA: _BASE
+    | {Capability.JSON_SCHEMA, Capability.TOOLS, Capability.FILL_IN_THE_MIDDLE},
     Flavour.OPENAI: _FULL | {Capability.CHAT, Capability.VISION},
-    Flavour.GENERIC: _FULL | {Capability.CHAT, Capability.COMPLETION},
+    Flavour.GENERIC: _FULL
+    | {Capability.CHAT, Capability.COMPLETION, Capability.FILL_IN_THE_MIDDLE},
 }
 
 _NOT_FOR_TEXT = ("whisper", "tts-", "dall-e", "gpt-image", "sora", "moderation", "rerank")
-_EMBEDDING = ("embed", "bge-", "e5-", "minilm")
+_EMBEDDING = ("embed", "bge-", "e5-", "gte-", "minilm")
 
 
 def flavour_of(listing: Listing) -> Flavour:
@@ -134,4 +137,6 @@ def _capabilities(
         found |= {Capability.VISION}
     if props is not None and props.chat_template_caps.supports_tools:
         found |= {Capability.TOOLS}
+    if props is not None and props.fills_in_the_middle:
+        found |= {Capability.FILL_IN_THE_MIDDLE}
     return found
