@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NewType
 
 import anyio
+import anyio.lowlevel
 from sqlalchemy import event, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -66,7 +67,7 @@ class Database:
         """Close every connection."""
         await self._reader.dispose()
         await self._writer.dispose()  # PostgreSQL: the same pool, which is empty by now
-        await anyio.sleep(0)  # asyncpg's sockets close in the loop's next turn
+        await anyio.lowlevel.checkpoint()  # asyncpg's sockets close in the loop's next turn
 
 
 @asynccontextmanager
