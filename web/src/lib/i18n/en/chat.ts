@@ -102,7 +102,7 @@ export const chat = {
   },
   compare: {
     title: "Which reply is better?",
-    text: "Your choice helps the next model.",
+    text: "Pick the one you would rather have had.",
     first: "Earlier reply",
     second: "New reply",
     choose: "This one is better",
