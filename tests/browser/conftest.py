@@ -23,9 +23,13 @@ CHROMIUM_ARGS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for all tests of a worker."""
+    """One Chromium for all tests of a module.
+
+    Not of a session: while Playwright runs, its event loop counts as running in this thread, and
+    no asynchronous test of another module could run in the same process.
+    """
     path = os.environ.get("FIRESIDE_TEST_CHROMIUM") or "/usr/bin/chromium"
     if not Path(path).exists():
         pytest.fail(f"There is no browser at {path}: run `make test`, which gets one.")
