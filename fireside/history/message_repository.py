@@ -205,12 +205,13 @@ def _path_statement(*, from_head: bool) -> Select[*tuple[Any, ...]]:
         .where(first.id == start, first.conversation_id == conversation)
         .cte("up", recursive=True)
     )
+    # A scalar subquery is looked up by the key at each step. As a join, PostgreSQL takes it for
+    # cheaper to read all messages of the conversation, at each step.
     above = aliased(MessageRow)
+    parent_of_parent = select(above.parent_id).where(above.id == up.c.parent_id).scalar_subquery()
     up = up.union_all(
-        select(above.id, above.parent_id, up.c.depth + 1).where(
-            above.id == up.c.parent_id,
-            above.conversation_id == conversation,
-            up.c.depth < bindparam("num"),
+        select(up.c.parent_id, parent_of_parent, up.c.depth + 1).where(
+            up.c.parent_id.is_not(None), up.c.depth < bindparam("num")
         )
     )
     return select(*MESSAGE_COLUMNS).join(up, up.c.id == MessageRow.id).order_by(up.c.depth.desc())

@@ -53,6 +53,7 @@ _MARKS = (  # signs inside words that are not letters: accents, points, Indic vo
     "\u0300-\u036f\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u0900-\u0963\u0966-\u0dff"
 )
 WORD = re.compile(f"[{_UNSPACED}]|(?:[^\\W_{_UNSPACED}]|[{_MARKS}])+")
+_ASCII_WORD = re.compile("[a-z0-9]+")
 _ACCENT = re.compile("[\u0300-\u036f]")
 _NOT_IN_WORDS = re.compile(f"(?:\\W|_)(?<![{_MARKS}])")
 _UNSPACED_CHAR = re.compile(f"[{_UNSPACED}]")
@@ -91,6 +92,9 @@ class Segment(msgspec.Struct, frozen=True):
 
 def words(text: str) -> Iterator[str]:
     """The words of `text` in one spelling: no case, no accents, compatibility forms resolved."""
+    if text.isascii():  # the common case, four times as fast
+        yield from [word[:MAX_WORD_CHARS] for word in _ASCII_WORD.findall(text.lower())]
+        return
     for match in WORD.finditer(text):
         if word := folded(match[0]):
             yield word

@@ -24,7 +24,8 @@ from fireside.conversation.message import (
 from fireside.conversation.tree import Conversation
 from fireside.db.database import Database
 from fireside.history.repository import HistoryRepository
-from fireside.history.words import Kind, parse_query
+from fireside.history.search_index import Entry
+from fireside.history.words import Kind, owner_tag, parse_query, tagged_words
 from fireside.kit.clock import FakeClock
 from fireside.kit.ids import new_id
 
@@ -128,18 +129,12 @@ async def test_two_owners_who_share_a_tag_find_only_their_own(
     database: Database, history: HistoryRepository, owner: UserId, stranger: UserId, write: Any
 ) -> None:
     mine = await write.say(await write.conversation(owner), "secret recipe")
-    await write.say(await write.conversation(stranger), "secret recipe")
+    theirs = await write.conversation(stranger)
+    tagged_like_mine = tagged_words(owner_tag(owner, Kind.MESSAGE), "secret recipe")
     async with database.write() as tx:
-        found = await history.index.find(
-            tx,
-            owner,
-            parse_query("secret"),  # type: ignore[arg-type]
-            Kind.MESSAGE,
-            before_key=None,
-            archived=False,
-            limit=10,
-        )
-    assert [hit.message_id for hit in found] == [mine.id]
+        entry = Entry(1 << 60, stranger, theirs.id, MessageId(new_id()), tagged_like_mine)
+        await history.index.add(tx, [entry])
+    assert await find(database, history, owner, "secret") == [mine.id]
 
 
 async def test_titles_are_found_under_their_present_name_only(

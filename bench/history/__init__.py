@@ -1,0 +1,1 @@
+"""List, open and search in a large account; see `__main__`."""
