@@ -23,6 +23,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from fireside.db.settings import DatabaseSettings
+from fireside.db.sqlite_driver import Driver
 from fireside.errors import BackendFailed, UserError
 
 POOL_TIMEOUT_S = 10.0
@@ -139,9 +140,15 @@ def connect(url: str, settings: DatabaseSettings) -> Database:
     """A database at `url`; no connection is made until the first transaction."""
     if url.startswith("sqlite"):
         reader = create_async_engine(
-            url, pool_size=settings.pool_size, max_overflow=0, hide_parameters=True
+            url,
+            module=Driver(),
+            pool_size=settings.pool_size,
+            max_overflow=0,
+            hide_parameters=True,
         )
-        writer = create_async_engine(url, pool_size=1, max_overflow=0, hide_parameters=True)
+        writer = create_async_engine(
+            url, module=Driver(), pool_size=1, max_overflow=0, hide_parameters=True
+        )
         _tune_sqlite(reader, settings, begin="BEGIN", query_only=True)
         _tune_sqlite(writer, settings, begin="BEGIN IMMEDIATE", query_only=False)
         return Database(reader, writer, single_writer=True)
@@ -176,4 +183,4 @@ def _tune_sqlite(
 
     @event.listens_for(engine.sync_engine, "begin")
     def on_begin(connection: Any) -> None:
-        connection.exec_driver_sql(begin)
+        connection.connection.dbapi_connection.begin_with = begin
