@@ -13,6 +13,7 @@ from pathlib import Path
 
 import anyio
 import asyncpg
+import hypothesis
 import pytest
 from sqlalchemy import insert
 
@@ -24,6 +25,10 @@ from fireside.db.migrate import upgrade
 from fireside.db.settings import DatabaseSettings
 from fireside.kit.clock import FakeClock
 from fireside.kit.ids import new_id
+
+# Timings belong in bench/: a busy machine must not turn a property into a failure.
+hypothesis.settings.register_profile("house", deadline=None)
+hypothesis.settings.load_profile("house")
 
 _numbers = count()
 

@@ -36,8 +36,9 @@ class Counting(Database):
         self._check()
         async with self._real.read() as tx:
             yield tx
-            if self.gate is not None:
-                await self.gate.wait()
+        # Outside the transaction, which nobody can cancel half-way.
+        if self.gate is not None:
+            await self.gate.wait()
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Transaction]:

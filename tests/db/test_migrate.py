@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -62,10 +63,21 @@ async def test_a_database_at_head_is_left_alone(empty_url: str) -> None:
     assert await _schema(empty_url) == before
 
 
-async def test_two_processes_that_start_together_migrate_once(empty_url: str) -> None:
+async def test_processes_that_start_together_migrate_once(empty_url: str) -> None:
+    program = (
+        "import anyio, sys; from fireside.db.migrate import upgrade; "
+        "anyio.run(upgrade, sys.argv[1])"
+    )
+    answers: list[int] = []
+
+    async def start() -> None:
+        done = await anyio.run_process([sys.executable, "-c", program, empty_url], check=False)
+        answers.append(done.returncode)
+
     async with anyio.create_task_group() as tasks:
-        for _ in range(4):
-            tasks.start_soon(upgrade, empty_url)
+        for _ in range(3):
+            tasks.start_soon(start)
+    assert answers == [0, 0, 0]
     assert await upgrade(empty_url) == head()
 
 
