@@ -12,20 +12,25 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import delete, text
+from sqlalchemy import bindparam, delete, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from fireside.conversation.message import ConversationId, Message, MessageId, UserId
 from fireside.db.database import ReadTransaction, Transaction
 from fireside.errors import Bug
 from fireside.history.search_statements import (
+    NEWEST,
     TIE_BITS,
+    TOP_HITS,
+    EntryWindow,
     Search,
-    entry_window,
+    entry_windows,
     newest_entries,
     period_term,
     postgresql_search,
+    postgresql_values,
     sqlite_search,
+    sqlite_values,
 )
 from fireside.history.tables import SearchEntryRow
 from fireside.history.words import (
@@ -87,6 +92,19 @@ def title_entry(
     return Entry(_key(created_at, conversation_id), owner_id, conversation_id, None, terms)
 
 
+# As in message_repository: what every turn runs is built once.
+_REMOVE_MESSAGE = delete(SearchEntryRow).where(
+    SearchEntryRow.conversation_id == bindparam("conversation"),
+    SearchEntryRow.message_id == bindparam("message"),
+)
+_INSERT_IN_SQLITE = (
+    sqlite.insert(SearchEntryRow).on_conflict_do_nothing().returning(SearchEntryRow.key)
+)
+_INSERT_IN_POSTGRESQL = (
+    postgresql.insert(SearchEntryRow).on_conflict_do_nothing().returning(SearchEntryRow.key)
+)
+
+
 class SearchIndex:
     """Statements only; decides nothing and commits nothing."""
 
@@ -107,12 +125,8 @@ class SearchIndex:
         self, tx: Transaction, conversation_id: ConversationId, message_id: MessageId
     ) -> None:
         """Nothing finds this message any more."""
-        await tx.execute(
-            delete(SearchEntryRow).where(
-                SearchEntryRow.conversation_id == conversation_id,
-                SearchEntryRow.message_id == message_id,
-            )
-        )
+        which = {"conversation": conversation_id, "message": message_id}
+        await tx.execute(_REMOVE_MESSAGE, which)
 
     async def remove_title(self, tx: Transaction, conversation_id: ConversationId) -> None:
         """Nothing finds the conversation by its title any more."""
@@ -135,32 +149,32 @@ class SearchIndex:
         limit: int,
     ) -> list[Found]:
         """The newest entries that match, older than `before_key`; none of deleted conversations."""
-        search = Search(owner_id, query, kind, archived, limit)
+        below = NEWEST if before_key is None else before_key
+        search = Search(owner_id, query, kind, archived, below, limit)
         if tx.dialect.name == "sqlite":
-            rows = list(await tx.execute(sqlite_search(search, before_key)))
+            rows = list(await tx.execute(sqlite_search(), sqlite_values(search)))
         else:
-            rows = await self._find_in_postgresql(tx, search, before_key)
+            rows = await self._find_in_postgresql(tx, search)
         return [
             Found(key, ConversationId(conversation_id), message_id, title)
-            for key, conversation_id, message_id, title in rows
+            for key, conversation_id, message_id, title, *_ in rows
         ]
 
-    async def _find_in_postgresql(
-        self, tx: ReadTransaction, search: Search, before_key: int | None
-    ) -> list[Any]:
-        """First among the newest entries, then among all.
-
-        A GIN index gives hits in no order, so a common word would have all of its hits read and
-        sorted. Where the newest few thousand entries hold enough hits, the rest is not looked at.
-        """
+    async def _find_in_postgresql(self, tx: ReadTransaction, search: Search) -> list[Any]:
+        windows: list[EntryWindow] = []
         if search.kind is Kind.MESSAGE:
-            ends = (await tx.execute(newest_entries(search.owner_id, before_key))).one()
-            window = entry_window(*ends)
-            if window is not None:
-                rows = list(await tx.execute(postgresql_search(search, before_key, window)))
-                if len(rows) >= search.limit:
-                    return rows
-        return list(await tx.execute(postgresql_search(search, before_key)))
+            place = {"owner": search.owner_id, "before": search.before_key}
+            windows = entry_windows(*(await tx.execute(newest_entries(), place)).one())
+        values = postgresql_values(search, windows)
+        rows = list(await tx.execute(postgresql_search(len(windows)), values))
+        *_, num_found, is_all = rows[0]
+        hits = [row for row in rows if row[0] is not None]
+        if len(hits) >= search.limit or (is_all and num_found < TOP_HITS):
+            return hits
+        # Most of the newest hits are in conversations that are deleted or archived.
+        values = postgresql_values(search, [], top_hits=NEWEST)
+        rows = list(await tx.execute(postgresql_search(0), values))
+        return [row for row in rows if row[0] is not None]
 
     async def tidy(self, tx: Transaction) -> None:
         """Merge what deletions left behind, a bounded amount of work a call."""
@@ -172,10 +186,8 @@ class SearchIndex:
     async def _insert(self, tx: Transaction, entries: Sequence[Entry]) -> set[int]:
         """Insert entries whose key is free; returns the keys that were."""
         is_sqlite = tx.dialect.name == "sqlite"
-        insert = sqlite.insert if is_sqlite else postgresql.insert
-        statement = insert(SearchEntryRow).on_conflict_do_nothing().returning(SearchEntryRow.key)
         rows = await tx.execute(
-            statement,
+            _INSERT_IN_SQLITE if is_sqlite else _INSERT_IN_POSTGRESQL,
             [
                 {
                     "key": entry.key,
