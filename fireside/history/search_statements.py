@@ -33,6 +33,9 @@ TOP_HITS = 200
 
 _PERIOD_BITS = TIE_BITS + 30  # 2^30 ms: 12.4 days
 
+Values = dict[str, str | int | bool]
+"""What a statement is given, by the names in it."""
+
 _SQLITE = """
 SELECT entry.key, entry.conversation_id, entry.message_id, conversation.title
 FROM search_index
@@ -96,7 +99,7 @@ def sqlite_search() -> TextualSelect:
     return _typed(text(_SQLITE)).columns(key=BigInt, conversation_id=Id, message_id=Id, title=Text)
 
 
-def sqlite_values(search: Search) -> dict[str, Any]:
+def sqlite_values(search: Search) -> Values:
     """What `sqlite_search` is given."""
     return {
         "match": fts5_query(search.query, owner_tag(search.owner_id, search.kind)),
@@ -132,10 +135,10 @@ def postgresql_search(num_windows: int) -> TextualSelect:
 
 def postgresql_values(
     search: Search, windows: list[EntryWindow], top_hits: int = TOP_HITS
-) -> dict[str, Any]:
+) -> Values:
     """What `postgresql_search(len(windows))` is given."""
     match = tsquery(search.query, owner_tag(search.owner_id, search.kind))
-    values = {**_values(search), "top_hits": top_hits}
+    values: Values = {**_values(search), "top_hits": top_hits}
     for number, window in enumerate(windows):
         periods = " | ".join(f"'{_period(search.owner_id, each)}'" for each in window.periods)
         values[f"match_{number}"] = f"({periods}) & {match}"
@@ -181,7 +184,7 @@ def _period(owner_id: UserId, number: int) -> str:
     return f"{owner_tag(owner_id, Kind.MESSAGE)}#{number}"
 
 
-def _values(search: Search) -> dict[str, Any]:
+def _values(search: Search) -> Values:
     return {
         "owner": search.owner_id,
         "archived": search.archived,
