@@ -38,6 +38,7 @@ _USER = (
     UserRow.created_at,
     UserRow.last_seen_at,
 )
+_USER_BY_ID = select(*_USER).where(UserRow.id == bindparam("user"))  # run in every turn: built once
 _PREFERENCES = msgspec.json.Decoder(Preferences)
 
 
@@ -81,7 +82,7 @@ class UserRepository:
         """The person with that id. Raises NotFound."""
         row = None
         if is_uuid(user_id):
-            row = (await tx.execute(select(*_USER).where(UserRow.id == user_id))).first()
+            row = (await tx.execute(_USER_BY_ID, {"user": user_id})).first()
         if row is None:
             raise NotFound("user_not_found", "There is no such person.")
         return _user(row)

@@ -15,6 +15,12 @@ from fireside.conversation.message import UserId
 from fireside.db.database import ReadTransaction, Transaction
 from fireside.errors import Bug
 
+_INSERTS = {
+    name: build(UsageRecordRow).on_conflict_do_nothing(index_elements=["id"])
+    for name, build in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
+}
+"""Built once, by the database's name: building it anew costs more than running it."""
+
 
 class UsageRepository:
     """Appends usage records and sums them up."""
@@ -25,8 +31,7 @@ class UsageRepository:
         So a batch whose commit was never confirmed can be written again. Raises Bug when the
         database refuses a value.
         """
-        build = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
-        statement = build(UsageRecordRow).on_conflict_do_nothing(index_elements=["id"])
+        statement = _INSERTS[tx.dialect.name]
         try:
             await tx.execute(statement, [_row(id, entry) for id, entry in entries])
         except DBAPIError as error:

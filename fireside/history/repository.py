@@ -9,7 +9,18 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Unpack
 
-from sqlalchemy import ColumnElement, Select, delete, func, insert, literal, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    tuple_,
+    update,
+)
 
 from fireside.conversation.message import ConversationId, Message, UserId
 from fireside.conversation.tree import Conversation, build
@@ -30,6 +41,25 @@ from fireside.kit.ids import is_uuid
 
 LOAD_PAGE = 500
 
+# As in message_repository: what every turn runs is built once.
+_INSERT = insert(ConversationRow)
+_IS_THERE = (
+    ConversationRow.id == bindparam("conversation"),
+    ConversationRow.owner_id == bindparam("owner"),
+    ConversationRow.deleted_at.is_(None),
+)
+_STORED = (
+    select(*CONVERSATION_COLUMNS)
+    .outerjoin(ShareRow, ShareRow.conversation_id == ConversationRow.id)
+    .where(*_IS_THERE)
+)
+_UPDATE = update(ConversationRow).where(*_IS_THERE)
+_MESSAGE_IS_THERE = select(MessageRow.id).where(
+    MessageRow.id == bindparam("message"),
+    MessageRow.conversation_id == bindparam("conversation"),
+    MessageRow.owner_id == bindparam("owner"),
+)
+
 
 class HistoryRepository(MessageRepository):
     """Statements only; decides nothing and commits nothing."""
@@ -46,12 +76,8 @@ class HistoryRepository(MessageRepository):
         """The same with where it is put. Raises UnknownConversation."""
         if not is_uuid(conversation_id):
             raise UnknownConversation
-        query = _conversations().where(
-            ConversationRow.id == conversation_id,
-            ConversationRow.owner_id == owner_id,
-            ConversationRow.deleted_at.is_(None),
-        )
-        row = (await tx.execute(query)).one_or_none()
+        which = {"conversation": conversation_id, "owner": owner_id}
+        row = (await tx.execute(_STORED, which)).one_or_none()
         if row is None:
             raise UnknownConversation
         return stored_of(row)
@@ -61,7 +87,7 @@ class HistoryRepository(MessageRepository):
     ) -> None:
         """Add a conversation; its messages are added one by one."""
         values = conversation_values(conversation)
-        await tx.execute(insert(ConversationRow).values(**values, import_sha256=import_sha256))
+        await tx.execute(_INSERT, {**values, "import_sha256": import_sha256})
         await self._index_title(tx, conversation)
 
     async def update_conversation(
@@ -80,15 +106,8 @@ class HistoryRepository(MessageRepository):
             await self._check_folder(tx, owner_id, folder_id)
         if not changes:
             return
-        changed = await tx.execute(
-            update(ConversationRow)
-            .where(
-                ConversationRow.id == conversation_id,
-                ConversationRow.owner_id == owner_id,
-                ConversationRow.deleted_at.is_(None),
-            )
-            .values(**change_values(changes))
-        )
+        which = {"conversation": conversation_id, "owner": owner_id}
+        changed = await tx.execute(_UPDATE, {**which, **change_values(changes)})
         if not changed.rowcount:
             raise UnknownConversation
         if "title" in changes:
@@ -229,12 +248,8 @@ class HistoryRepository(MessageRepository):
     async def _check_message(
         self, tx: ReadTransaction, owner_id: UserId, conversation_id: str, message_id: str
     ) -> None:
-        query = select(MessageRow.id).where(
-            MessageRow.id == message_id,
-            MessageRow.conversation_id == conversation_id,
-            MessageRow.owner_id == owner_id,
-        )
-        if not is_uuid(message_id) or (await tx.execute(query)).first() is None:
+        which = {"message": message_id, "conversation": conversation_id, "owner": owner_id}
+        if not is_uuid(message_id) or (await tx.execute(_MESSAGE_IS_THERE, which)).first() is None:
             raise UnknownMessage("head")
 
     async def _check_folder(self, tx: ReadTransaction, owner_id: UserId, folder_id: str) -> None:
