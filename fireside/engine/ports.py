@@ -103,6 +103,9 @@ class GenerationRequest(msgspec.Struct, frozen=True):
 
     `whole`: the caller reads only the finished message, so an engine may say it in a few large
     events, and should ask upstream without streaming where that is cheaper.
+
+    `priority`: lower runs sooner, 0 is neutral. `cache_salt`: work kept from a prompt serves only
+    prompts of the same salt; "" shares with all. An engine that has no such thing ignores them.
     """
 
     model: str
@@ -110,15 +113,21 @@ class GenerationRequest(msgspec.Struct, frozen=True):
     sampling: Sampling = Sampling()
     request_id: str = ""
     whole: bool = False
+    priority: int = 0
+    cache_salt: str = ""
 
 
 class EngineModel(msgspec.Struct, frozen=True):
-    """A model that an engine serves. `release` identifies the exact weights, where known."""
+    """A model that an engine serves. `release` identifies the exact weights, where known.
+
+    `base`: the model of the same engine that this one is an adapter (LoRA) of; "" for a base.
+    """
 
     name: str
     context_tokens: int
     capabilities: frozenset[Capability]
     release: str = ""
+    base: str = ""
 
 
 class Embeddings(msgspec.Struct, frozen=True):
@@ -133,6 +142,20 @@ class EngineHealth(msgspec.Struct, frozen=True):
 
     ok: bool
     detail: str = ""
+
+
+class EngineLoad(msgspec.Struct, frozen=True):
+    """What an engine states about its own work; None where it states nothing.
+
+    `slots`: sequences it decodes at once. `kv_used` and `prefix_hit_rate` are shares from 0 to 1;
+    the hit rate is of the prompt tokens asked for since the look before, None when none were.
+    """
+
+    slots: int | None = None
+    running: int | None = None
+    waiting: int | None = None
+    kv_used: float | None = None
+    prefix_hit_rate: float | None = None
 
 
 class Engine(Protocol):
