@@ -8,6 +8,7 @@ with a snapshot: a reader that comes with a number of an earlier range is given 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import NamedTuple
 
 import anyio
 
@@ -15,6 +16,14 @@ from fireside.conversation.event import StreamEvent, encode_event
 from fireside.conversation.fold import Fold, fold
 from fireside.conversation.message import ConversationId, Message, MessageId, UserId
 from fireside.kit import sse
+
+
+class _Notice(NamedTuple):
+    """The last announced frame, and the number of events before it."""
+
+    frame: bytes = b""
+    number: int = 0
+    at: int = -1
 
 
 class TurnLog:
@@ -40,6 +49,7 @@ class TurnLog:
         self.stop_asked = False
         self._fold = Fold(message)
         self._wake: anyio.Event | None = None
+        self._notice = _Notice()
 
     @property
     def offset(self) -> int:
@@ -63,6 +73,17 @@ class TurnLog:
         """Add an event and wake the followers."""
         self._fold.apply(event)
         self.frames.append(encode_event(event))
+        self._wake_followers()
+
+    def announce(self, frame: bytes) -> None:
+        """Hand a whole server-sent frame to the followers: neither numbered nor journaled.
+
+        A follower that joins later is given the last one, unless an event came after it.
+        """
+        self._notice = _Notice(frame, self._notice.number + 1, len(self.frames))
+        self._wake_followers()
+
+    def _wake_followers(self) -> None:
         if self._wake is not None:
             self._wake.set()
             self._wake = None
@@ -73,16 +94,23 @@ class TurnLog:
         What is ready together comes as one piece.
         """
         at = max(0, after - self.base)
+        heard = self._notice.number - (self._notice.at == len(self.frames))
         while True:
-            frames = self.frames[at:]
-            if frames:
-                yield b"".join(
-                    sse.encode(frame, n) for n, frame in enumerate(frames, self.base + at + 1)
-                )
-                at += len(frames)
-                continue
-            if self.ended:
+            notice, until = self._notice, len(self.frames)
+            if notice.number > heard:
+                heard = notice.number
+                split = max(at, notice.at)
+                yield self._encoded(at, split) + notice.frame + self._encoded(split, until)
+            elif at < until:
+                yield self._encoded(at, until)
+            elif self.ended:
                 return
-            if self._wake is None:
-                self._wake = anyio.Event()
-            await self._wake.wait()
+            else:
+                if self._wake is None:
+                    self._wake = anyio.Event()
+                await self._wake.wait()
+            at = max(at, until)
+
+    def _encoded(self, begin: int, end: int) -> bytes:
+        numbered = enumerate(self.frames[begin:end], self.base + begin + 1)
+        return b"".join(sse.encode(frame, number) for number, frame in numbered)

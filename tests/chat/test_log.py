@@ -95,3 +95,42 @@ async def test_a_reader_that_saw_more_than_the_journal_kept_is_given_a_snapshot(
     assert events[0].message.text() == "kept "
     assert again.message().text() == "kept found"
     assert pieces[0].startswith(b"id: %d\n" % (EVENTS_PER_RUN + 1))
+
+
+async def test_a_notice_reaches_present_and_late_followers_and_is_not_numbered():
+    log = open_log()
+    early: list[bytes] = []
+    late: list[bytes] = []
+    last: list[bytes] = []
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(read, log, 0, early)
+        await anyio.sleep(0)
+        log.announce(b"event: queue\ndata: 2\n\n")
+        await anyio.sleep(0)
+        log.announce(b"event: queue\ndata: 1\n\n")
+        await anyio.sleep(0)
+        tasks.start_soon(read, log, 1, late)
+        await anyio.sleep(0)
+        log.append(PartStart(0, Text()))
+        await anyio.sleep(0)
+        tasks.start_soon(read, log, 1, last)
+        await anyio.sleep(0)
+        log.append(Finish(FinishReason.STOP))
+    queued = [b"event: queue\ndata: 2\n\n", b"event: queue\ndata: 1\n\n"]
+    assert b"".join(early[1:3]) == b"".join(queued)
+    assert late[0] == queued[1]
+    assert b"".join(late[1:]) == b"".join(last)
+    assert len(log.frames) == 3
+
+
+async def test_a_notice_keeps_its_place_among_the_events():
+    log = open_log()
+    seen: list[bytes] = []
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(read, log, 1, seen)
+        await anyio.sleep(0)
+        log.append(PartStart(0, Text()))
+        log.announce(b"event: queue\ndata: 0\n\n")
+        log.append(Finish(FinishReason.STOP))
+    whole = b"".join(seen)
+    assert whole.index(b"id: 2\n") < whole.index(b"event: queue") < whole.index(b"id: 3\n")
