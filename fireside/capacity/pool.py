@@ -1,0 +1,169 @@
+"""What is known of the demand for one model, and whose its slots are. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+from fireside.capacity.asks import Ask
+from fireside.capacity.engines import EngineState
+from fireside.capacity.fairness import FairQueue
+from fireside.capacity.ladder import LadderState
+from fireside.capacity.policy import BANDS, WATCHED, Band, Policy
+from fireside.capacity.prediction import WaitCalibration
+
+DEMAND_RISE_S = 20.0  # a reserve that comes too late is no reserve
+DEMAND_FALL_S = 120.0
+PRESSURE_TAU_S = 30.0
+SPREAD = 2.0  # standard deviations of a Poisson number that a reserve covers
+
+
+class Pool:
+    """The engines that serve one model, who runs on them and who waits for them."""
+
+    def __init__(self, name: str, policy: Policy) -> None:
+        self.name = name
+        self.policy = policy
+        self.engines: list[EngineState] = []
+        self.queues = {band: FairQueue(policy.half_life_s) for band in BANDS}
+        self.running = dict.fromkeys(BANDS, 0)
+        self.resuming: deque[Ask] = deque()
+        self.service_s = 5.0  # moving mean of how long a lease lasts
+        self.cost = 500.0  # and of what it costs
+        self.demand = dict.fromkeys(BANDS, 0.0)  # moving mean of running and waiting
+        self.offered_s = dict.fromkeys(BANDS, 0.0)  # moving rate of slot seconds asked for
+        self.calibration = {band: WaitCalibration() for band in BANDS}
+        self.ladder = LadderState()
+        self._demand_at = self._offered_at = 0.0
+
+    @property
+    def slots(self) -> int:
+        """Of the engines that answer."""
+        return sum(int(each.limit) for each in self.engines if each.ok)
+
+    @property
+    def num_free(self) -> int:
+        """Slots that could be given now."""
+        return sum(each.num_free for each in self.engines)
+
+    @property
+    def pressure(self) -> float:
+        """Demand over capacity, in slots; what waits for later does not press."""
+        offered = sum(self.offered_s[band] for band in WATCHED)
+        return offered / self.slots if self.slots else 0.0
+
+    def set_policy(self, policy: Policy) -> None:
+        """Follow other rules from now on."""
+        self.policy = policy
+        for queue in self.queues.values():
+            queue.half_life_s = policy.half_life_s
+
+    # what is asked for
+
+    def count_demand(self, now: float) -> None:
+        """Bring the moving means up to `now`; call before a count changes."""
+        span_s = now - self._demand_at
+        if span_s <= 0:
+            return
+        rise, fall = math.exp(-span_s / DEMAND_RISE_S), math.exp(-span_s / DEMAND_FALL_S)
+        demand, running, queues = self.demand, self.running, self.queues
+        for band in WATCHED:
+            present = running[band] + queues[band].num_waiting
+            keep = rise if present > demand[band] else fall
+            demand[band] = demand[band] * keep + present * (1 - keep)
+        self._demand_at = now
+
+    def count_offer(self, band: Band, slot_s: float, now: float) -> None:
+        """Somebody asks for `slot_s` seconds of a slot."""
+        span_s = now - self._offered_at
+        if span_s > 0:
+            keep = math.exp(-span_s / PRESSURE_TAU_S)
+            for each in self.offered_s:
+                self.offered_s[each] *= keep
+            self._offered_at = now
+        self.offered_s[band] += slot_s / PRESSURE_TAU_S
+
+    def slot_seconds(self, ask: Ask) -> float:
+        """How long an ask is likely to hold a slot."""
+        known = [each.token_s for each in self.engines if each.token_s is not None]
+        if not known:
+            return self.service_s
+        return ask.predicted_tokens * min(known) + 0.0001 * ask.prompt_tokens
+
+    # whose the slots are
+
+    def reserve(self, band: Band) -> int:
+        """Slots kept for a band, running ones included; what others are owed is left to them."""
+        factor = self.policy.bands[band].reserve_factor
+        # What was refused counts too, or a reserve that is too small would keep itself small.
+        mean = max(self.demand[band], self.offered_s[band]) if factor else 0.0
+        wanted = round(max(factor * mean, mean + SPREAD * math.sqrt(mean)))
+        owed = sum(each.min_share for name, each in self.policy.bands.items() if name is not band)
+        return max(0, min(wanted, int(self.slots * (1 - owed)), self.slots - 1))
+
+    def is_owed(self, band: Band) -> bool:
+        """Whether a band runs less than the share of the slots that is its own."""
+        return self.running[band] < int(self.policy.bands[band].min_share * self.slots)
+
+    def free_for(self, band: Band) -> int:
+        """Free slots less those kept for the bands above."""
+        return self.num_free - self.kept_above(band)
+
+    def kept_above(self, band: Band) -> int:
+        """Free slots that a band leaves to those above it."""
+        if self.is_owed(band):
+            return 0
+        kept = 0
+        for above in BANDS:
+            if above is band:
+                break
+            kept += max(0, self.reserve(above) - self.running[above])
+        return kept
+
+    def usable(self, band: Band) -> float:
+        """Slots that a band can count on while the ones above it go on as they do."""
+        taken = 0.0
+        for above in BANDS:
+            if above is band:
+                break
+            taken += max(self.reserve(above), self.running[above])
+        own = self.policy.bands[band].min_share * self.slots
+        return max(self.slots - taken, own, 0.25)
+
+    def may_start(self, ask: Ask) -> bool:
+        """Whether its band has room for it, and its flow does not run too many."""
+        if self.free_for(ask.band) <= 0 and not self._may_borrow(ask):
+            return False
+        return not ask.max_running or (
+            self.queues[ask.band].num_running(ask.flow) < ask.max_running
+        )
+
+    def is_next(self, ask: Ask) -> bool:
+        """Whether nobody who waits goes before this newcomer."""
+        if self.resuming:
+            return False
+        for band in BANDS:
+            if self.queues[band].num_waiting and self._could_start(band):
+                return False
+            if band is ask.band:
+                break
+        return True
+
+    def num_above(self, band: Band) -> int:
+        """How many wait in the bands above, or go on with what they had begun."""
+        total = len(self.resuming)
+        for above in BANDS:
+            if above is band:
+                break
+            total += self.queues[above].num_waiting
+        return total
+
+    def _may_borrow(self, ask: Ask) -> bool:
+        """A short reply may use an idle reserve, as long as half of it stays."""
+        if ask.band is not Band.FREE or ask.predicted_tokens > self.policy.lend_below_tokens:
+            return False
+        return self.num_free > max(1, self.kept_above(ask.band) // 2)
+
+    def _could_start(self, band: Band) -> bool:
+        head = self.queues[band].peek()
+        return head is not None and self.may_start(head)

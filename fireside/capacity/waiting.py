@@ -1,0 +1,81 @@
+"""How long a wait will be, and whether it is worth beginning. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+
+from fireside.capacity.asks import Ask, Reason, Refused
+from fireside.capacity.ladder import Rung
+from fireside.capacity.policy import Band
+from fireside.capacity.pool import Pool
+from fireside.capacity.prediction import WaitRange
+
+HOUR_S = 3600.0
+MIN_RETRY_S = 1.0
+MAX_RETRY_S = 600.0
+NO_ENGINE_RETRY_S = 5.0
+
+
+class Wait:
+    """One ask in line."""
+
+    __slots__ = ("ask", "deadline", "give_up_at", "raw_s")
+
+    def __init__(self, ask: Ask, deadline: float, give_up_at: float, raw_s: float | None) -> None:
+        self.ask = ask
+        self.deadline = deadline
+        self.give_up_at = give_up_at
+        self.raw_s = raw_s
+
+
+def raw_wait_s(pool: Pool, band: Band, ahead: int) -> float:
+    """Seconds until a slot falls to the ask behind `ahead` others of its band and above."""
+    usable = pool.usable(band)
+    over = max(0.0, pool.running[band] - usable)
+    return (ahead + 1 + over) * pool.service_s / usable
+
+
+def wait_range(pool: Pool, band: Band, ahead: int) -> WaitRange | None:
+    """The same with its interval; None while no engine is there."""
+    if not pool.slots:
+        return None
+    return pool.calibration[band].estimate(raw_wait_s(pool, band, ahead))
+
+
+def retry_s(pool: Pool, band: Band) -> float:
+    """When asking again is likely to help: after what waits now has been served."""
+    if not pool.slots:
+        return NO_ENGINE_RETRY_S
+    raw_s = raw_wait_s(pool, band, pool.queues[band].num_waiting)
+    return min(MAX_RETRY_S, max(MIN_RETRY_S, raw_s))
+
+
+def refusal(pool: Pool, ask: Ask, wait: WaitRange, now: float) -> Refused | None:
+    """Why an ask had better not wait for so long, if so."""
+    rules = pool.policy.bands[ask.band]
+    if ask.band is Band.FREE:
+        if pool.ladder.rung >= Rung.LATER_ONLY:
+            return Refused(ask.id, Reason.LATER_ONLY, retry_s(pool, ask.band))
+        share = chosen_share(pool)
+        if share < 1 and not is_chosen(ask, share, now):
+            return Refused(ask.id, Reason.NOT_THIS_HOUR, max(MIN_RETRY_S, HOUR_S - now % HOUR_S))
+    first_s = max((each.first_token_s or 0.0 for each in pool.engines), default=0.0)
+    if wait.high_s + first_s > pool.policy.admit_at * rules.first_token_s:
+        return Refused(ask.id, Reason.WAIT_TOO_LONG, retry_s(pool, ask.band))
+    return None
+
+
+def chosen_share(pool: Pool) -> float:
+    """The share of free people who are served this hour."""
+    usable = pool.usable(Band.FREE)
+    offered = pool.offered_s[Band.FREE]
+    if offered <= pool.policy.choose_above * usable:
+        return 1.0
+    return min(1.0, 1.2 * usable / offered)
+
+
+def is_chosen(ask: Ask, share: float, now: float) -> bool:
+    """Whether the hour's choice falls on this person: a hash of person and hour under `share`."""
+    hour = int(now // HOUR_S)
+    name = f"{ask.subject or ask.flow}/{hour}".encode()
+    return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest()) / 2**64 < share
