@@ -4,7 +4,8 @@
 
 Besides /v1/models and /v1/chat/completions it has /mock/stats, /mock/records (when each request
 came, got its first token and ended or was given up; CLOCK_MONOTONIC seconds), /mock/reset,
-/mock/mode (a `Mode`) and /mock/fault (`{"kind": "die", "at_token": 5, "times": 1, "match": ""}`).
+/mock/mode (a `Mode`), /mock/fault (`{"kind": "die", "at_token": 5, "times": 1, "match": ""}`) and
+/mock/faults (a list of them). /metrics says as much as is needed of what vLLM's says.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Mode(msgspec.Struct):
     slots: int = 32
     replicas: int = 1
     compression: float = 1.0
+    prefix_tokens: int = 0
 
 
 class Mock:
@@ -45,7 +47,7 @@ class Mock:
         self.set_mode(mode)
         self.faults: list[Fault] = []
         self.records: deque[Record] = deque(maxlen=MAX_RECORDS)
-        self.num_requests = self.num_aborted = 0
+        self.num_requests = self.num_aborted = self.num_cached = 0
 
     def set_mode(self, mode: Mode) -> None:
         """Change the speed; what is under way ends at the old one."""
@@ -54,7 +56,7 @@ class Mock:
         self.instant = mode.mode == "instant"
         cost = CostModel(slots=mode.slots, compression=mode.compression)
         self.replicas = [
-            Replica(loop, INSTANT if self.instant else cost, self.args.seed)
+            Replica(loop, INSTANT if self.instant else cost, self.args.seed, mode.prefix_tokens)
             for _ in range(mode.replicas)
         ]
 
@@ -64,10 +66,10 @@ class Mock:
             return self.replicas[0]
         return min(self.replicas, key=lambda x: x.num_running + x.num_waiting)
 
-    def take_fault(self, text: str) -> Fault | None:
+    def take_fault(self, text: str, begun: bool) -> Fault | None:
         """The fault meant for this request, counted down."""
         for fault in self.faults:
-            if fault.match in text:
+            if fault.match in text and not (begun and fault.only_fresh):
                 fault.times -= 1
                 if fault.times <= 0:
                     self.faults.remove(fault)
@@ -76,12 +78,20 @@ class Mock:
 
     def stats(self) -> dict[str, float]:
         """Counters since the last reset."""
+        for each in self.replicas:
+            each.count()
         return {
             "requests": self.num_requests,
             "aborted": self.num_aborted,
             "running": sum(x.num_running for x in self.replicas),
             "waiting": sum(x.num_waiting for x in self.replicas),
             "tokens": sum(x.num_tokens for x in self.replicas),
+            "prefilled": sum(x.num_prefilled for x in self.replicas),
+            "cached": self.num_cached,
+            "running_s": sum(x.running_s for x in self.replicas),
+            "waiting_s": sum(x.waiting_s for x in self.replicas),
+            "most_waiting": max(x.most_waiting for x in self.replicas),
+            "busiest": max(x.num_tokens + 0.1 * x.num_prefilled for x in self.replicas),
             "cpu_s": time.process_time(),
         }
 
@@ -89,9 +99,23 @@ class Mock:
         """Forget counters, records and faults."""
         self.records.clear()
         self.faults.clear()
-        self.num_requests = self.num_aborted = 0
+        self.num_requests = self.num_aborted = self.num_cached = 0
         for replica in self.replicas:
-            replica.num_tokens = 0
+            replica.forget()
+
+    def metrics(self) -> bytes:
+        """What Prometheus would be told."""
+        stats = self.stats()
+        return b"".join(
+            b'vllm:%s{model_name="mock"} %d\n' % (name, stats[key])
+            for name, key in (
+                (b"num_requests_running", "running"),
+                (b"num_requests_waiting", "waiting"),
+                (b"prompt_tokens_total", "prefilled"),
+                (b"generation_tokens_total", "tokens"),
+                (b"prefix_cache_hits_total", "cached"),
+            )
+        )
 
 
 _decode_request = msgspec.json.Decoder(ChatRequest).decode
@@ -181,7 +205,8 @@ class Connection(asyncio.Protocol):
             case b"GET /v1/models" | b"GET /models":
                 self.reply_json(
                     b'{"object":"list","data":[{"id":"mock","object":"model","created":1767225600,'
-                    b'"owned_by":"vllm","max_model_len":%d}]}' % mock.args.context_tokens
+                    b'"owned_by":"%s","max_model_len":%d}]}'
+                    % (mock.args.flavour.encode(), mock.args.context_tokens)
                 )
             case b"GET /mock/stats":
                 self.reply_json(msgspec.json.encode(mock.stats()))
@@ -196,6 +221,11 @@ class Connection(asyncio.Protocol):
             case b"POST /mock/fault":
                 mock.faults.append(msgspec.json.decode(body, type=Fault))
                 self.reply_json(b"{}")
+            case b"POST /mock/faults":
+                mock.faults += msgspec.json.decode(body, type=list[Fault])
+                self.reply_json(b"{}")
+            case b"GET /metrics":
+                self.reply_json(mock.metrics())
             case b"GET /health" | b"GET /":
                 self.reply_json(b"{}")
             case _:
@@ -209,15 +239,32 @@ class Connection(asyncio.Protocol):
             return
         mock = self.mock
         mock.num_requests += 1
-        fault = mock.take_fault(request.last_user_text()) if mock.faults else None
-        reply = self._reply = Reply(self, request, fault, mock.reply_tokens)
+        begun = request.begun(mock.args.flavour)
+        fault = None
+        if mock.faults:
+            fault = mock.take_fault(request.last_user_text(), bool(begun))
+        reply = self._reply = Reply(self, request, fault, mock.reply_tokens, begun)
         mock.records.append(reply.record)
         if reply.index >= reply.limit:
             reply.on_end()
         elif mock.instant and not request.stream and reply.fault is None:
             reply.run_at_once(mock.args.seed)
         else:
-            mock.replica().submit(reply)
+            replica = mock.replica()
+            if replica.prefixes.enabled:
+                self._look_up(reply, replica)
+            replica.submit(reply)
+
+    def _look_up(self, reply: Reply, replica: Replica) -> None:
+        """Spare the reply what its replica has read before."""
+        request = reply.request
+        pieces = (f"{x.role}: {x.text()}" for x in request.messages)
+        cached = min(
+            replica.prefixes.read(pieces, request.cache_salt or ""), reply.prefill_left - 1
+        )
+        reply.prefill_left -= cached
+        reply.record.cached_tokens = cached
+        self.mock.num_cached += cached
 
     def _refuse(self, status: bytes, message: str) -> None:
         error = {"message": message, "type": "invalid_request_error", "param": None, "code": None}
@@ -236,7 +283,14 @@ def _content_length(head: bytes) -> int:
 
 async def serve(args: argparse.Namespace) -> None:
     """Run until the process is told to stop, or `--lifetime-s` is over."""
-    mode = Mode(args.mode, args.reply_tokens, args.slots, args.replicas, args.compression)
+    mode = Mode(
+        args.mode,
+        args.reply_tokens,
+        args.slots,
+        args.replicas,
+        args.compression,
+        args.prefix_tokens,
+    )
     mock = Mock(args, mode)
     server = await asyncio.get_running_loop().create_server(
         lambda: Connection(mock), "127.0.0.1", args.port, backlog=2048
@@ -257,6 +311,8 @@ def main() -> None:
     parser.add_argument("--compression", type=float, default=1.0, help="how much faster time runs")
     parser.add_argument("--reply-tokens", type=int, default=1000, help="when it has said all")
     parser.add_argument("--context-tokens", type=int, default=131_072)
+    parser.add_argument("--flavour", default="vllm", help="whose server it says it is")
+    parser.add_argument("--prefix-tokens", type=int, default=0, help="of the cache, per replica")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cpu", type=int, default=None, help="the one core to run on")
     parser.add_argument("--lifetime-s", type=float, default=3600.0)

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 
 from bench.gateway.cost import CostModel
+from bench.gateway.prefix import PrefixCache
 from bench.gateway.words import token_at
 
 
@@ -33,7 +34,13 @@ class Sequence:
 class Replica:
     """Runs sequences in iterations; everything happens on the event loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, cost: CostModel, seed: int) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        cost: CostModel,
+        seed: int,
+        prefix_tokens: int = 0,
+    ) -> None:
         self._loop = loop
         self._cost = cost
         self._seed = seed
@@ -43,7 +50,12 @@ class Replica:
         self._finishing: list[Sequence] = []  # their prefill ends with the present iteration
         self._busy = False
         self._due = 0.0
+        self._counted_at = loop.time()
+        self.prefixes = PrefixCache(prefix_tokens)
         self.num_tokens = 0
+        self.num_prefilled = 0
+        self.running_s = self.waiting_s = 0.0  # sequences times seconds
+        self.most_waiting = 0
 
     @property
     def num_running(self) -> int:
@@ -57,14 +69,31 @@ class Replica:
 
     def submit(self, sequence: Sequence) -> None:
         """Queue a sequence; it begins with the next iteration that has a free slot."""
+        self.count()
         self._waiting.append(sequence)
         if not self._busy:
             self._busy = True
             self._due = self._loop.time()
             self._begin()
+        self.most_waiting = max(self.most_waiting, len(self._waiting))
+
+    def count(self) -> None:
+        """Bring the times up to now."""
+        now = self._loop.time()
+        span_s = now - self._counted_at
+        self.running_s += span_s * self.num_running
+        self.waiting_s += span_s * len(self._waiting)
+        self._counted_at = now
+
+    def forget(self) -> None:
+        """Begin all counters anew."""
+        self.count()
+        self.num_tokens = self.num_prefilled = self.most_waiting = 0
+        self.running_s = self.waiting_s = 0.0
 
     def _begin(self) -> None:
         """Fill the slots, plan one iteration and wait until its time has passed."""
+        self.count()
         self._decoding = [x for x in self._decoding if not x.cancelled and x.index < x.limit]
         self._prefilling = [x for x in self._prefilling if not x.cancelled]
         while self._waiting and self.num_running < self._cost.slots:
@@ -91,6 +120,7 @@ class Replica:
             budget -= taken
             (waiting if sequence.prefill_left else self._finishing).append(sequence)
         self._prefilling = waiting
+        self.num_prefilled += self._cost.chunk_tokens - budget
         return self._cost.chunk_tokens - budget
 
     def _end(self) -> None:

@@ -49,6 +49,9 @@ class ChatRequest(msgspec.Struct):
     stream_options: StreamOptions | None = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
+    continue_final_message: bool | None = None
+    priority: int | None = None
+    cache_salt: str | None = None
 
     def wanted(self) -> int | None:
         """How many tokens at most."""
@@ -58,18 +61,30 @@ class ChatRequest(msgspec.Struct):
         """What the reply is a function of."""
         return next((x.text() for x in reversed(self.messages) if x.role == "user"), "")
 
+    def begun(self, flavour: str) -> str:
+        """What the reply that is asked for has said already.
+
+        vLLM goes on with an assistant's message only when it is told to; llama.cpp always does.
+        """
+        last = self.messages[-1] if self.messages else None
+        if last is None or last.role != "assistant":
+            return ""
+        return last.text() if self.continue_final_message or flavour != "vllm" else ""
+
 
 class Fault(msgspec.Struct):
     """Something that goes wrong at `at_token` of the next `times` requests that hold `match`.
 
     die: the connection is cut; exit: the whole process is gone; stall: no more tokens; garbage: an
-    event that is no JSON, then the end; drip: from there on bytes come one by one.
+    event that is no JSON, then the end; drip: from there on bytes come one by one. With
+    `only_fresh` a reply that was begun elsewhere is left alone.
     """
 
     kind: str
     at_token: int = 0
     times: int = 1
     match: str = ""
+    only_fresh: bool = False
 
 
 class Record(msgspec.Struct, array_like=True):
@@ -81,6 +96,11 @@ class Record(msgspec.Struct, array_like=True):
     ended_at: float = 0.0
     aborted_at: float = 0.0
     num_tokens: int = 0
+    begin: int = 0  # how many tokens had been said before
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    priority: int | None = None
+    salt: str | None = None
 
 
 STREAM_HEAD = (
@@ -112,10 +132,13 @@ class Reply(Sequence):
     """One chat completion being written to its connection."""
 
     def __init__(
-        self, owner: Owner, request: ChatRequest, fault: Fault | None, reply_tokens: int
+        self,
+        owner: Owner,
+        request: ChatRequest,
+        fault: Fault | None,
+        reply_tokens: int,
+        begun: str = "",
     ) -> None:
-        last = request.messages[-1] if request.messages else None
-        begun = last.text() if last is not None and last.role == "assistant" else ""
         num_chars = sum(len(x.text()) for x in request.messages)
         begin = len(begun.split())  # a reply that was begun goes on where it stopped
         limit = min(begin + (request.wanted() or reply_tokens), reply_tokens)
@@ -130,7 +153,14 @@ class Reply(Sequence):
         self.fault = fault
         self.pieces: list[bytes] = []
         self.dripping: deque[bytes] = deque()
-        self.record = Record(f"{self.prompt:016x}", time.monotonic())
+        self.record = Record(
+            f"{self.prompt:016x}",
+            time.monotonic(),
+            begin=begin,
+            prompt_tokens=self.num_prompt_tokens,
+            priority=request.priority,
+            salt=request.cache_salt,
+        )
         fields = b'"id":"chatcmpl-%016x","created":1767225600,"model":%s' % (
             self.prompt,
             msgspec.json.encode(request.model),

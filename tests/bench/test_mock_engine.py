@@ -61,7 +61,14 @@ def test_a_reply_that_was_begun_goes_on_where_it_stopped(engine: Engine) -> None
     whole = ask(engine, ("user", "hello"), max_tokens=12)
     begun = reply("hello", 5)
 
-    rest = ask(engine, ("user", "hello"), ("assistant", begun), max_tokens=7)
+    rest = ask(
+        engine,
+        ("user", "hello"),
+        ("assistant", begun),
+        max_tokens=7,
+        continue_final_message=True,
+        add_generation_prompt=False,
+    )
 
     assert begun + rest == whole == reply("hello", 12)
 
