@@ -19,9 +19,9 @@ from fireside.chat.errors import CannotContinue
 from fireside.chat.journal import Journal
 from fireside.chat.log import TurnLog
 from fireside.chat.settings import ChatSettings
-from fireside.chat.turn import Placement, total_usage
 from fireside.conversation.event import Failure, Finish, StreamEvent, TextDelta, UsageReport
 from fireside.conversation.message import FinishReason, Message, MessageId, Status, Usage
+from fireside.conversation.placement import Placement, total_usage
 from fireside.conversation.tree import AssistantSettings
 from fireside.conversation.wire.plain import without_media
 from fireside.db.database import Transaction

@@ -16,7 +16,10 @@ from fireside.engine.ports import Capability, Engine, EngineModel
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """One model on one engine. Lower `rank` comes first; `ready` is whether tokens can be had."""
+    """One model on one engine. Lower `rank` comes first; `ready` is whether tokens can be had.
+
+    `slots` is how many sequences the engine decodes at once, where that is known.
+    """
 
     engine: Engine
     model: EngineModel
@@ -26,6 +29,7 @@ class Offer(msgspec.Struct, frozen=True):
     description: str = ""
     rank: int = 0
     ready: bool = True
+    slots: int | None = None
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -35,6 +39,14 @@ class Route(msgspec.Struct, frozen=True):
     model: EngineModel
     public_name: str
     release: str
+
+
+class Served(msgspec.Struct, frozen=True):
+    """Where a model can run: `name` is what its demand is counted under, `routes` are the engines
+    that answer now, the preferred one first. Without any, one is expected to be back."""
+
+    name: str
+    routes: tuple[Route, ...]
 
 
 class PublicModel(msgspec.Struct, frozen=True):
@@ -58,6 +70,8 @@ class ModelCatalog:
         self._offers: tuple[Offer, ...] = ()
         self._default: str | None = None
         self._expected: frozenset[str] = frozenset()
+        self._served: dict[tuple[str, Capability], Served] = {}
+        self.version = 0
         self._excuse = NoEngine("The model is still being started.", hint="Try again in a moment.")
 
     def replace(
@@ -89,6 +103,8 @@ class ModelCatalog:
         self._offers = tuple(sorted(ordered, key=lambda offer: offer.rank))
         self._default = _default(self._offers, by_name, default)
         self._expected = frozenset(expected)
+        self._served = {}
+        self.version += 1
         if excuse is not None:
             self._excuse = excuse
 
@@ -113,6 +129,52 @@ class ModelCatalog:
                 hint="Try again in a moment, or choose another model.",
             )
         return Route(offer.engine, offer.model, offer.public_name, offer.release)
+
+    def served(self, name: str | None, need: Capability = Capability.CHAT) -> Served:
+        """All engines that can answer for a public name; None asks for the default.
+
+        Raises as `resolve` does, but for an engine that is only away for now: then there are no
+        routes. Looking the same name up again costs a dictionary look-up.
+        """
+        known = self._served.get((name or "", need))
+        if known is not None:
+            return known
+        served = self._find_served(name, need)
+        self._served[name or "", need] = served
+        return served
+
+    def pools(self) -> dict[str, list[Offer]]:
+        """The engines that answer now, by what their demand is counted under."""
+        found: dict[str, list[Offer]] = {}
+        for offer in self._offers:
+            if offer.ready:
+                found.setdefault(offer.public_name, []).append(offer)
+                found.setdefault(f"{offer.engine.name}/{offer.public_name}", []).append(offer)
+        return found
+
+    def _find_served(self, name: str | None, need: Capability) -> Served:
+        try:
+            first = self.resolve(name, need)
+        except NoEngine as error:
+            if not error.retryable:
+                raise
+            return Served(self._pool_name(name), ())
+        pool = self._pool_name(name or first.public_name)
+        offers = self.pools().get(pool, ())
+        routes = tuple(
+            Route(each.engine, each.model, each.public_name, each.release)
+            for each in offers
+            if need in each.model.capabilities
+        )
+        return Served(pool, routes or (first,))
+
+    def _pool_name(self, name: str | None) -> str:
+        """A stand-in counts under what it stands in for; `engine/model` names that engine only."""
+        offer = self._by_name.get(name or self._default or "")
+        if offer is None:
+            return name or ""
+        qualified = f"{offer.engine.name}/{offer.public_name}"
+        return qualified if name == qualified else offer.public_name
 
     def list(self) -> list[PublicModel]:
         """Every public name once, in order of rank."""

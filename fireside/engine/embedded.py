@@ -126,6 +126,7 @@ class EmbeddedModel:
                 rank=EMBEDDED_RANK,
                 # While it is restarted a request waits for it.
                 ready=engine.state in {ChildState.READY, ChildState.RESTARTING},
+                slots=self._settings.parallel_slots,
             )
         ]
 

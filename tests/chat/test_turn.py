@@ -5,11 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fireside.chat.turn import (
-    Placement,
     Resumption,
     can_continue,
     resumption,
-    total_usage,
     was_cut_short,
 )
 from fireside.conversation.event import Finish, MessageStart, PartStart, TextDelta, UsageReport
@@ -26,6 +24,7 @@ from fireside.conversation.message import (
     ToolCall,
     Usage,
 )
+from fireside.conversation.placement import Placement, total_usage
 from fireside.errors import Bug
 
 
