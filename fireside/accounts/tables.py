@@ -18,7 +18,10 @@ Digest = String(64)
 
 
 class UserRow(Base):
-    """A person. `email` is stored normalised; no password hash means one was never set."""
+    """A person. `email` is stored normalised; no password hash means one was never set.
+
+    `plan` names one of the capacity policy; without it the policy's default counts.
+    """
 
     __tablename__ = "users"
 
@@ -29,6 +32,7 @@ class UserRow(Base):
     status: Mapped[str] = mapped_column(String(16))
     password_hash: Mapped[str | None] = mapped_column(String(255))
     preferences: Mapped[bytes] = mapped_column(Json)
+    plan: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_seen_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -111,6 +115,20 @@ class ResetLinkRow(Base):
     created_by: Mapped[str | None] = mapped_column(Id, ForeignKey("users.id", ondelete="SET NULL"))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class PlanAssignmentRow(Base):
+    """Who was put on which plan, by whom and why. Append-only; `users.plan` is what counts."""
+
+    __tablename__ = "plan_assignments"
+    __table_args__ = (Index("ix_plan_assignments_user_id", "user_id"),)
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    user_id: Mapped[str] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"))
+    plan: Mapped[str | None] = mapped_column(String(64))
+    author_id: Mapped[str | None] = mapped_column(Id, ForeignKey("users.id", ondelete="SET NULL"))
+    reason: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class PolicyRow(Base):

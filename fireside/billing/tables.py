@@ -13,7 +13,8 @@ from fireside.db.base import Base, BigInt, Id, UtcDateTime
 class UsageRecordRow(Base):
     """One metered generation.
 
-    There is no foreign key to the account: a record outlives it, and then names nobody.
+    There is no foreign key to the account: a record outlives it, and then names nobody. Rows from
+    before there were plans have neither `engine_s` nor `plan`.
     """
 
     __tablename__ = "usage_records"
@@ -33,3 +34,5 @@ class UsageRecordRow(Base):
     completion_tokens: Mapped[int] = mapped_column(BigInt)
     ttft_ms: Mapped[float | None] = mapped_column(Double)
     inter_token_ms: Mapped[float | None] = mapped_column(Double)
+    engine_s: Mapped[float | None] = mapped_column(Double)
+    plan: Mapped[str | None] = mapped_column(String(64))

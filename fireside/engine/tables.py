@@ -11,7 +11,10 @@ from fireside.db.base import Base, BigInt, Id, Json, UtcDateTime
 
 
 class EngineRow(Base):
-    """A server that speaks OpenAI's API. `models` limits what is offered; empty: everything."""
+    """A server that speaks OpenAI's API. `models` limits what is offered; empty: everything.
+
+    `slots`: how many replies it writes at once, where the operator stated it.
+    """
 
     __tablename__ = "engines"
 
@@ -22,6 +25,7 @@ class EngineRow(Base):
     sealed_api_key: Mapped[bytes | None] = mapped_column(LargeBinary)
     models: Mapped[bytes] = mapped_column(Json)
     priority: Mapped[int] = mapped_column(BigInt)
+    slots: Mapped[int | None] = mapped_column(BigInt)
     enabled: Mapped[bool] = mapped_column(Boolean)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
