@@ -9,6 +9,7 @@ import msgspec
 
 from fireside.accounts.domain import (
     Invite,
+    PlanAssignment,
     SignUpMode,
     SignUpPolicy,
     User,
@@ -114,6 +115,23 @@ class Administration:
         if changed.status is UserStatus.DISABLED:
             await self.accounts.credentials.delete_sessions(tx, user.id)
         return changed
+
+    async def assign_plan(
+        self, tx: Transaction, author_id: UserId | None, user_id: str, plan: str, reason: str
+    ) -> User:
+        """Put somebody on a plan that the caller knows to exist; "" is the default again.
+
+        Forget the person in `accounts.identities` once this is committed. Raises NotFound.
+        """
+        user = await self.accounts.users.user(tx, user_id)
+        assignment = PlanAssignment(
+            plan=plan,
+            reason=reason.replace("\x00", ""),
+            author_id=author_id,
+            at=self.accounts.clock.now(),
+        )
+        await self.accounts.users.assign_plan(tx, self.accounts.new_id(), user.id, assignment)
+        return msgspec.structs.replace(user, plan=plan)
 
     async def delete_user(self, tx: Transaction, user_id: str) -> UserId:
         """Erase a person and all that is theirs."""

@@ -18,13 +18,14 @@ _SCOPES = msgspec.json.Decoder(list[Scope])
 
 
 class Holder(msgspec.Struct, frozen=True, kw_only=True):
-    """The active person behind a digest, and the credential's id, age and scopes."""
+    """The active person behind a digest, their plan, and the credential's id, age and scopes."""
 
     user_id: UserId
     role: UserRole
     credential_id: str
     created_at: datetime
     scopes: frozenset[Scope]
+    plan: str
 
 
 class CredentialRepository:
@@ -36,6 +37,7 @@ class CredentialRepository:
             select(
                 UserRow.id.label("user_id"),
                 UserRow.role,
+                UserRow.plan,
                 ApiKeyRow.id,
                 ApiKeyRow.created_at,
                 ApiKeyRow.scopes,
@@ -56,6 +58,7 @@ class CredentialRepository:
             credential_id=row.id,
             created_at=row.created_at,
             scopes=frozenset(_SCOPES.decode(row.scopes)),
+            plan=row.plan or "",
         )
 
     async def session_holder(
@@ -66,6 +69,7 @@ class CredentialRepository:
             select(
                 UserRow.id.label("user_id"),
                 UserRow.role,
+                UserRow.plan,
                 LoginSessionRow.id,
                 LoginSessionRow.created_at,
                 LoginSessionRow.expires_at,
@@ -86,6 +90,7 @@ class CredentialRepository:
             credential_id=row.id,
             created_at=row.created_at,
             scopes=frozenset(Scope),
+            plan=row.plan or "",
         )
         return holder, row.expires_at
 

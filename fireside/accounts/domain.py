@@ -77,7 +77,7 @@ class Principal(msgspec.Struct, frozen=True):
     """The identified caller of one request.
 
     `session_id` is the login session and `key_id` the API key that identified it; exactly one of
-    them is set. A session holds every scope.
+    them is set. A session holds every scope. `plan` is "" where nobody was given one.
     """
 
     user_id: UserId
@@ -86,6 +86,7 @@ class Principal(msgspec.Struct, frozen=True):
     via: Via
     session_id: str | None = None
     key_id: str | None = None
+    plan: str = ""
 
 
 class Access(StrEnum):
@@ -180,7 +181,7 @@ class Preferences(msgspec.Struct, frozen=True):
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
-    """A person's account, without the password hash."""
+    """A person's account, without the password hash. `plan` is "" for the policy's default."""
 
     id: UserId
     email: str
@@ -190,6 +191,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     preferences: Preferences
     created_at: datetime
     last_seen_at: datetime | None = None
+    plan: str = ""
 
     def __repr__(self) -> str:
         return f"User({self.id}, {self.role.value}, {self.status.value})"
@@ -236,6 +238,15 @@ class Invite(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     expires_at: datetime
     used_at: datetime | None = None
+
+
+class PlanAssignment(msgspec.Struct, frozen=True, kw_only=True):
+    """One decision about a person's plan; `plan` "" takes it away again."""
+
+    plan: str
+    reason: str
+    author_id: UserId | None
+    at: datetime
 
 
 class SignUpPolicy(msgspec.Struct, frozen=True, kw_only=True):

@@ -139,6 +139,7 @@ class IdentityCache:
             scopes=holder.scopes,
             via=Via.KEY,
             key_id=holder.credential_id,
+            plan=holder.plan,
         )
         return _Known(principal, self._until_s(), None)
 
@@ -163,6 +164,7 @@ class IdentityCache:
             scopes=holder.scopes,
             via=Via.SESSION,
             session_id=holder.credential_id,
+            plan=holder.plan,
         )
         return _Known(principal, self._until_s(), expires_at)
 

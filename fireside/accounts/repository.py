@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Row
 
 from fireside.accounts.domain import (
+    PlanAssignment,
     Preferences,
     SignUpMode,
     SignUpPolicy,
@@ -19,7 +20,7 @@ from fireside.accounts.domain import (
     UserRole,
     UserStatus,
 )
-from fireside.accounts.tables import PolicyRow, SetupRow, UserRow
+from fireside.accounts.tables import PlanAssignmentRow, PolicyRow, SetupRow, UserRow
 from fireside.conversation.message import UserId
 from fireside.db.base import Base
 from fireside.db.database import ReadTransaction, Transaction
@@ -37,13 +38,14 @@ _USER = (
     UserRow.preferences,
     UserRow.created_at,
     UserRow.last_seen_at,
+    UserRow.plan,
 )
 _USER_BY_ID = select(*_USER).where(UserRow.id == bindparam("user"))  # run in every turn: built once
 _PREFERENCES = msgspec.json.Decoder(Preferences)
 
 
 class UserRepository:
-    """Rows of `users`, `setup` and `policies`."""
+    """Rows of `users`, `setup`, `policies` and `plan_assignments`."""
 
     async def claim_setup(self, tx: Transaction, now: datetime) -> bool:
         """Whether the caller makes the first account; true for exactly one transaction ever.
@@ -126,6 +128,51 @@ class UserRepository:
             .where(UserRow.id == user_id)
             .values(role=role.value, status=status.value, updated_at=now)
         )
+
+    async def assign_plan(
+        self, tx: Transaction, assignment_id: str, user_id: UserId, assignment: PlanAssignment
+    ) -> None:
+        """Put a person on a plan, and keep who did it and why."""
+        await tx.execute(
+            update(UserRow)
+            .where(UserRow.id == user_id)
+            .values(plan=assignment.plan or None, updated_at=assignment.at)
+        )
+        await tx.execute(
+            insert_into(tx, PlanAssignmentRow).values(
+                id=assignment_id,
+                user_id=user_id,
+                plan=assignment.plan or None,
+                author_id=assignment.author_id,
+                reason=assignment.reason,
+                at=assignment.at,
+            )
+        )
+
+    async def plan_assignments(
+        self, tx: ReadTransaction, user_id: UserId, *, limit: int = 100
+    ) -> list[PlanAssignment]:
+        """What was decided about a person's plan, newest first."""
+        statement = (
+            select(
+                PlanAssignmentRow.plan,
+                PlanAssignmentRow.reason,
+                PlanAssignmentRow.author_id,
+                PlanAssignmentRow.at,
+            )
+            .where(PlanAssignmentRow.user_id == user_id)
+            .order_by(PlanAssignmentRow.id.desc())
+            .limit(limit)
+        )
+        return [
+            PlanAssignment(
+                plan=row.plan or "",
+                reason=row.reason,
+                author_id=UserId(row.author_id) if row.author_id else None,
+                at=row.at,
+            )
+            for row in await tx.execute(statement)
+        ]
 
     async def delete(self, tx: Transaction, user_id: UserId) -> None:
         """Erase a person and, by foreign keys, everything that is theirs."""
@@ -242,4 +289,5 @@ def _user(row: Row[*tuple[Any, ...]]) -> User:
         preferences=_PREFERENCES.decode(row.preferences),
         created_at=row.created_at,
         last_seen_at=row.last_seen_at,
+        plan=row.plan or "",
     )

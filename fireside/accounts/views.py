@@ -63,7 +63,10 @@ class KeyMade(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UserView(msgspec.Struct, frozen=True, kw_only=True):
-    """A person, for administrators: what they write and prefer is not in it."""
+    """A person, for administrators: what they write and prefer is not in it.
+
+    `plan` is "" for whoever was not given one: the policy's default, or that of administrators.
+    """
 
     id: UserId
     email: str
@@ -72,6 +75,7 @@ class UserView(msgspec.Struct, frozen=True, kw_only=True):
     status: UserStatus
     created_at: datetime
     last_seen_at: datetime | None
+    plan: str
 
 
 class InviteView(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,6 +135,7 @@ def user_view(user: User) -> UserView:
         status=user.status,
         created_at=user.created_at,
         last_seen_at=user.last_seen_at,
+        plan=user.plan,
     )
 
 

@@ -29,7 +29,10 @@ class UsageStatus(StrEnum):
 
 
 class UsageEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One metered generation. `model` is the public name, `release` what it pointed to."""
+    """One metered generation. `model` is the public name, `release` what it pointed to.
+
+    `engine_s`: how long it held one of an engine's slots. `plan`: the plan it was served under.
+    """
 
     user_id: UserId
     model: str
@@ -40,6 +43,8 @@ class UsageEntry(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     status: UsageStatus = UsageStatus.COMPLETE
     api_key_id: str | None = None
+    engine_s: float = 0.0
+    plan: str = ""
 
 
 class UsageTotals(msgspec.Struct, frozen=True):
@@ -49,3 +54,21 @@ class UsageTotals(msgspec.Struct, frozen=True):
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
+
+
+class UsageBy(StrEnum):
+    """What usage can be split up by."""
+
+    PLAN = "plan"
+    FEATURE = "feature"
+    USER = "user"
+    MODEL = "model"
+
+
+class UsageShare(msgspec.Struct, frozen=True):
+    """What one plan, feature, person (by id) or model used."""
+
+    name: str
+    engine_s: float
+    completion_tokens: int
+    num_generations: int

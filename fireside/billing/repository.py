@@ -9,7 +9,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
-from fireside.billing.domain import UsageEntry, UsageTotals
+from fireside.billing.domain import UsageBy, UsageEntry, UsageShare, UsageTotals
 from fireside.billing.tables import UsageRecordRow
 from fireside.conversation.message import UserId
 from fireside.db.database import ReadTransaction, Transaction
@@ -58,6 +58,39 @@ class UsageRepository:
         rows = (await tx.execute(query)).all()
         return {UserId(row[-1]): UsageTotals(*map(int, row[:-1])) for row in rows}
 
+    async def shares(
+        self,
+        tx: ReadTransaction,
+        by: UsageBy,
+        since: datetime,
+        until: datetime,
+        *,
+        limit: int = 200,
+    ) -> list[UsageShare]:
+        """Who or what used how much in [since, until): the largest users of engines first."""
+        name = _BY[by]
+        engine_s = func.coalesce(func.sum(UsageRecordRow.engine_s), 0.0)
+        tokens = func.coalesce(func.sum(UsageRecordRow.completion_tokens), 0)
+        query = (
+            select(name, engine_s, tokens, func.count())
+            .where(UsageRecordRow.at >= since, UsageRecordRow.at < until)
+            .group_by(name)
+            .order_by(engine_s.desc(), tokens.desc(), name)
+            .limit(limit)
+        )
+        return [
+            UsageShare(str(row[0] or ""), float(row[1]), int(row[2]), int(row[3]))
+            for row in await tx.execute(query)
+        ]
+
+
+_BY = {
+    UsageBy.PLAN: UsageRecordRow.plan,
+    UsageBy.FEATURE: UsageRecordRow.feature,
+    UsageBy.USER: UsageRecordRow.user_id,
+    UsageBy.MODEL: UsageRecordRow.model,
+}
+
 
 def _sums(since: datetime, until: datetime) -> Select[int, int, int, int]:
     return select(
@@ -85,4 +118,6 @@ def _row(id: str, entry: UsageEntry) -> dict[str, object]:
         "completion_tokens": usage.completion_tokens,
         "ttft_ms": usage.ttft_ms,
         "inter_token_ms": usage.inter_token_ms,
+        "engine_s": entry.engine_s,
+        "plan": entry.plan[:64] or None,
     }

@@ -14,7 +14,7 @@ import msgspec
 from fireside.cli.user import data_dir_option, json_option, print_json, print_table
 from fireside.db.database import Database, connect, url_for
 from fireside.db.migrate import upgrade
-from fireside.engine.domain import FIRST_PRIORITY, EngineView
+from fireside.engine.domain import FIRST_PRIORITY, MAX_SLOTS, EngineView
 from fireside.engine.service import EngineService, NewEngine, build_engines
 from fireside.errors import NotFound, UserError
 from fireside.kit.clock import SystemClock
@@ -84,14 +84,21 @@ def engine() -> None:
     show_default=True,
     help="Of two engines that serve one name, the lower number gets it.",
 )
+@click.option(
+    "--slots",
+    type=click.IntRange(1, MAX_SLOTS),
+    default=None,
+    help="How many replies it writes at once; without it the gate finds out.",
+)
 @data_dir_option
 @json_option
-def add(
+def add(  # noqa: PLR0913  one parameter for each option
     name: str,
     base_url: str,
     api_key_stdin: bool,
     models: tuple[str, ...],
     priority: int,
+    slots: int | None,
     data_dir: str | None,
     as_json: bool,
 ) -> None:
@@ -100,7 +107,7 @@ def add(
     BASE_URL is as OpenAI's clients want it, for example http://127.0.0.1:8000/v1.
     """
     api_key = sys.stdin.readline().strip() if api_key_stdin else None
-    new = NewEngine(name, base_url, api_key or None, models, priority=priority)
+    new = NewEngine(name, base_url, api_key or None, models, priority=priority, slots=slots)
 
     async def work(room: Room) -> EngineView:
         async with room.db.write() as tx:

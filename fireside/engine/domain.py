@@ -17,6 +17,7 @@ EMBEDDED = EngineId("embedded")
 """The id and the name of the engine in this house; no other may take it."""
 
 FIRST_PRIORITY = 100
+MAX_SLOTS = 100_000
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -30,7 +31,8 @@ class EngineKind(StrEnum):
 class EngineRecord(msgspec.Struct, frozen=True):
     """An engine that an administrator added. Lower `priority` wins a name that two serve.
 
-    `models` limits what is offered to these names; empty offers everything.
+    `models` limits what is offered to these names; empty offers everything. `slots` is how many
+    replies it writes at once as the operator says; None: found out.
     """
 
     id: EngineId
@@ -42,6 +44,7 @@ class EngineRecord(msgspec.Struct, frozen=True):
     models: tuple[str, ...] = ()
     priority: int = FIRST_PRIORITY
     enabled: bool = True
+    slots: int | None = None
 
     def __repr__(self) -> str:
         return f"EngineRecord(id={self.id!r}, name={self.name!r})"
@@ -62,7 +65,10 @@ class Choices(msgspec.Struct, frozen=True):
 
 
 class EngineView(msgspec.Struct, frozen=True):
-    """An engine on the operator's page. `restarts` counts since this server started."""
+    """An engine on the operator's page. `restarts` counts since this server started.
+
+    `slots`: what the operator stated; None where the gate finds out by itself.
+    """
 
     id: EngineId
     name: str
@@ -73,6 +79,7 @@ class EngineView(msgspec.Struct, frozen=True):
     detail: str
     models: list[str]
     restarts: int = 0
+    slots: int | None = None
 
 
 class Preparing(msgspec.Struct, frozen=True):
@@ -94,6 +101,18 @@ def checked_name(name: str) -> str:
             param="name",
         )
     return name
+
+
+def checked_slots(slots: int | None) -> int | None:
+    """A stated number of slots. Raises UserError when it cannot be one."""
+    if slots is not None and not 1 <= slots <= MAX_SLOTS:
+        raise UserError(
+            "bad_slots",
+            f"An engine has 1 to {MAX_SLOTS:,} slots.",
+            hint="State how many replies it writes at once, or leave it out to have it found out.",
+            param="slots",
+        )
+    return slots
 
 
 def target_model(wanted: str, best: str | None, failed: frozenset[str]) -> str | None:

@@ -14,7 +14,7 @@ from fireside.accounts.domain import Principal
 from fireside.db.database import Database
 from fireside.engine.backends.openai_request import Flavour
 from fireside.engine.catalog import ModelCatalog, PublicModel
-from fireside.engine.domain import FIRST_PRIORITY, EngineId, EngineView, Preparing
+from fireside.engine.domain import FIRST_PRIORITY, MAX_SLOTS, EngineId, EngineView, Preparing
 from fireside.engine.library import LibraryModel
 from fireside.engine.service import EngineService, NewEngine
 from fireside.errors import NotFound
@@ -36,7 +36,10 @@ class ModelsView(msgspec.Struct, frozen=True):
 
 
 class EngineIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An engine to add. Without `models` it offers all it serves; a lower priority comes first."""
+    """An engine to add. Without `models` it offers all it serves; a lower priority comes first.
+
+    `slots`: how many replies it writes at once; without it the gate finds out.
+    """
 
     name: Annotated[str, msgspec.Meta(max_length=64)]
     base_url: Annotated[str, msgspec.Meta(max_length=2000)]
@@ -44,6 +47,7 @@ class EngineIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     models: Annotated[list[ModelName], msgspec.Meta(max_length=500)] = []
     flavour: Flavour | None = None
     priority: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = FIRST_PRIORITY
+    slots: Annotated[int, msgspec.Meta(ge=1, le=MAX_SLOTS)] | None = None
 
     def __repr__(self) -> str:
         return "EngineIn()"
@@ -90,6 +94,7 @@ class EngineController(Controller):
             models=tuple(data.models),
             flavour=data.flavour.value if data.flavour is not None else None,
             priority=data.priority,
+            slots=data.slots,
         )
         async with db.write() as tx:
             record = await engines.add(tx, new)

@@ -108,6 +108,7 @@ class RemoteEngines:
                 ok=remote.ok and remote.record.enabled,
                 detail=remote.detail if remote.record.enabled else "",
                 models=[model.name for model in remote.models],
+                slots=remote.record.slots,
             )
             for remote in self._remotes.values()
         ]

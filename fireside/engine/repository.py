@@ -32,6 +32,7 @@ class EngineRepository:
             EngineRow.models,
             EngineRow.priority,
             EngineRow.enabled,
+            EngineRow.slots,
         ).order_by(EngineRow.priority, EngineRow.id)
         return [
             EngineRecord(
@@ -44,6 +45,7 @@ class EngineRepository:
                 models=_decode_models(row.models),
                 priority=row.priority,
                 enabled=row.enabled,
+                slots=row.slots,
             )
             for row in await tx.execute(query)
         ]
@@ -59,6 +61,7 @@ class EngineRepository:
             models=msgspec.json.encode(engine.models),
             priority=engine.priority,
             enabled=engine.enabled,
+            slots=engine.slots,
             created_at=engine.created_at,
             updated_at=engine.created_at,
         )

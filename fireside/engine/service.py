@@ -21,6 +21,7 @@ from fireside.engine.domain import (
     Preparing,
     Subject,
     checked_name,
+    checked_slots,
 )
 from fireside.engine.embedded import EmbeddedModel
 from fireside.engine.errors import NoEngine
@@ -61,6 +62,7 @@ class NewEngine(msgspec.Struct, frozen=True):
     models: tuple[str, ...] = ()
     flavour: str | None = None
     priority: int = FIRST_PRIORITY
+    slots: int | None = None
 
     def __repr__(self) -> str:
         return f"NewEngine(name={self.name!r})"
@@ -144,6 +146,7 @@ class EngineService:
             sealed_api_key=self._sealer.seal(new.api_key, id) if new.api_key else None,
             models=new.models,
             priority=new.priority,
+            slots=checked_slots(new.slots),
         )
         await self._repository.insert(tx, record)
         return record

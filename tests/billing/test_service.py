@@ -7,9 +7,17 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import anyio
+import msgspec
 import pytest
 
-from fireside.billing.domain import Feature, UsageEntry, UsageStatus, UsageTotals
+from fireside.billing.domain import (
+    Feature,
+    UsageBy,
+    UsageEntry,
+    UsageShare,
+    UsageStatus,
+    UsageTotals,
+)
 from fireside.billing.repository import UsageRepository
 from fireside.billing.service import Meter
 from fireside.billing.settings import BillingSettings
@@ -178,3 +186,25 @@ async def test_a_record_that_the_database_refuses_does_not_hold_up_the_others(
     assert (counted.num_dropped, counted.num_written) == (1, 1)
     assert (await totals(database, ann)).num_generations == 1
     await database.aclose()
+
+
+async def test_usage_is_split_up_by_plan_feature_person_and_model(database: Database) -> None:
+    ann, ben = new_id(), new_id()
+    counted = meter(database)
+    plain, rich = entry(ann), entry(ben, model="large")
+    counted.record(msgspec.structs.replace(plain, engine_s=1.5, plan="free"))
+    counted.record(msgspec.structs.replace(rich, engine_s=4.0, plan="plus"))
+    counted.record(msgspec.structs.replace(rich, engine_s=0.5, plan="plus"))
+    await counted.flush()
+
+    async def shares(by: UsageBy) -> list[UsageShare]:
+        async with database.read() as tx:
+            return await UsageRepository().shares(tx, by, AT, AT + timedelta(days=1))
+
+    assert await shares(UsageBy.PLAN) == [
+        UsageShare("plus", 4.5, 4, 2),
+        UsageShare("free", 1.5, 2, 1),
+    ]
+    assert [share.name for share in await shares(UsageBy.USER)] == [ben, ann]
+    assert [share.name for share in await shares(UsageBy.MODEL)] == ["large", "m"]
+    assert await shares(UsageBy.FEATURE) == [UsageShare("api_chat", 6.0, 6, 3)]
