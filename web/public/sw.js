@@ -55,3 +55,18 @@ async function forgetOld(cache) {
   const kept = (await cache.keys()).filter((one) => new URL(one.url).pathname.startsWith("/assets/"));
   await Promise.all(kept.slice(0, Math.max(0, kept.length - 150)).map((one) => cache.delete(one)));
 }
+
+// An answer has come: show the tab that holds the page, or open one.
+self.addEventListener("notificationclick", (event) => {
+  event.notification.close();
+  const path = event.notification.data?.path ?? "/";
+  event.waitUntil(show(path));
+});
+
+async function show(path) {
+  const open = await self.clients.matchAll({ type: "window", includeUncontrolled: true });
+  const there = open.find((client) => new URL(client.url).pathname === path) ?? open[0];
+  if (there === undefined) return self.clients.openWindow(path);
+  await there.focus();
+  if (new URL(there.url).pathname !== path) await there.navigate(path);
+}

@@ -30,6 +30,11 @@ export default function SignInPage() {
           )}
           {mode === "invite" && <p>{t("auth.signIn.inviteOnly")}</p>}
           <p className="text-ink-faint">{t("auth.signIn.forgot")}</p>
+          <p>
+            <Link href="/status" className="text-ink-faint underline underline-offset-4 hover:text-ink">
+              {t("auth.signIn.status")}
+            </Link>
+          </p>
         </>
       }
     >

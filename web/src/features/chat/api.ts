@@ -38,4 +38,10 @@ export async function startTurn(ask: TurnAsk): Promise<TurnStarted> {
 
 export const stopTurn = (turnId: string) => api.post<undefined>(`/api/turns/${turnId}/stop`);
 
+/** What a person decides for a reply that waits in line. */
+export type LineChoice = { choice: "smaller_model"; model: string } | { choice: "later" };
+
+export const chooseInLine = (turnId: string, choice: LineChoice) =>
+  api.post<undefined>(`/api/turns/${turnId}/choose`, choice);
+
 export const turnEvents = (turnId: string, after: number) => `/api/turns/${turnId}/events?after=${after}`;

@@ -3,7 +3,9 @@ import { createContext, useContext, useEffect, useState, useSyncExternalStore, t
 import { SessionBook } from "@/features/chat/state/book";
 import type { ThreadSession } from "@/features/chat/state/session";
 import type { ThreadState } from "@/features/chat/state/state";
+import { notifyOfEnd } from "@/features/chat/queue/notify";
 import { retitle, upsert } from "@/lib/conversations/cache";
+import { setWaiting } from "@/lib/conversations/waiting";
 import { onFeed } from "@/lib/feed/bus";
 
 const BookContext = createContext<SessionBook | null>(null);
@@ -16,9 +18,11 @@ export function SessionBookProvider({ children }: { children: ReactNode }) {
       new SessionBook({
         onConversation: (conversation) => upsert(client, conversation),
         onTitle: (id, title) => retitle(client, id, title),
+        onWaiting: setWaiting,
       }),
   );
   useEffect(() => onFeed((event) => book.hear(event)), [book]);
+  useEffect(() => onFeed((event) => event.type === "turn_ended" && notifyOfEnd(client, event)), [client]);
   return <BookContext value={book}>{children}</BookContext>;
 }
 

@@ -1,4 +1,5 @@
 import {
+  Activity,
   Archive,
   ChevronsUpDown,
   Keyboard,
@@ -99,6 +100,9 @@ export function AccountMenu() {
         </MenuItem>
         <MenuItem icon={<Keyboard size={16} aria-hidden />} onSelect={() => openLayer("shortcuts")}>
           {t("sidebar.account.shortcuts")}
+        </MenuItem>
+        <MenuItem icon={<Activity size={16} aria-hidden />} onSelect={() => go("/status")}>
+          {t("sidebar.account.status")}
         </MenuItem>
         <MenuLine />
         <MenuItem icon={<LogOut size={16} aria-hidden />} onSelect={() => signOut.mutate()}>

@@ -4,11 +4,12 @@ import { ConversationMenu } from "@/features/sidebar/ConversationMenu";
 import { NameField } from "@/features/sidebar/NameField";
 import { setDrawer } from "@/features/sidebar/ui";
 import { useConversationActions } from "@/features/sidebar/useConversations";
+import { useIsWaiting } from "@/lib/conversations/waiting";
 import { cx } from "@/lib/cx";
 import { useT } from "@/lib/i18n";
 import type { ConversationView } from "@/lib/api/types";
 
-/** One conversation in a list: its title, whether a reply is being written, its menu. */
+/** One conversation in a list: its title, whether a reply waits or is being written, its menu. */
 export const ConversationRow = memo(function ConversationRow({
   conversation,
 }: {
@@ -18,6 +19,7 @@ export const ConversationRow = memo(function ConversationRow({
   const [path] = useLocation();
   const [naming, setNaming] = useState(false);
   const { change } = useConversationActions();
+  const waiting = useIsWaiting(conversation.id);
   const current = path === `/c/${conversation.id}`;
   const title = conversation.title || t("chat.untitled");
 
@@ -55,8 +57,13 @@ export const ConversationRow = memo(function ConversationRow({
         {title}
       </Link>
       {conversation.running.length > 0 && (
-        <span className="me-3 size-2 shrink-0 animate-ember rounded-full bg-ember group-hover:hidden">
-          <span className="sr-only">{t("sidebar.writing")}</span>
+        <span
+          className={cx(
+            "me-3 size-2 shrink-0 rounded-full group-hover:hidden",
+            waiting ? "border-[1.5px] border-ember" : "animate-ember bg-ember",
+          )}
+        >
+          <span className="sr-only">{t(waiting ? "sidebar.waiting" : "sidebar.writing")}</span>
         </span>
       )}
       <ConversationMenu

@@ -21,6 +21,13 @@ test("cutting the stream anywhere changes nothing", () => {
   }
 });
 
+test("a named event says its name, and the next one has none", () => {
+  expect(new FrameParser().push("event: queue\ndata: {}\n\nid: 1\ndata: a\n\n")).toEqual([
+    { id: null, data: "{}", event: "queue" },
+    { id: "1", data: "a" },
+  ]);
+});
+
 test("an event whose end never came is not given", () => {
   expect(new FrameParser().push("id: 3\ndata: half")).toEqual([]);
 });

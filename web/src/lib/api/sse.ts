@@ -1,18 +1,20 @@
 import { ApiError, errorOf } from "@/lib/api/client";
 
-/** One server-sent event: its number, if it has one, and its data. */
+/** One server-sent event: its number, if it has one, its data, and its name where it is not a plain message. */
 export interface Frame {
   id: string | null;
   data: string;
+  event?: string;
 }
 
 /**
  * Cut a stream of text into server-sent events. Chunks may end anywhere, also between CR and LF.
- * Comments, `event` and `retry` fields are skipped: this server does not use them.
+ * Comments and `retry` fields are skipped: this server does not use them.
  */
 export class FrameParser {
   private rest = "";
   private id: string | null = null;
+  private event = "";
   private data: string[] = [];
 
   push(chunk: string): Frame[] {
@@ -26,8 +28,9 @@ export class FrameParser {
 
   private take(line: string, frames: Frame[]): void {
     if (line === "") {
-      if (this.data.length > 0) frames.push({ id: this.id, data: this.data.join("\n") });
+      if (this.data.length > 0) frames.push(this.frame());
       this.id = null;
+      this.event = "";
       this.data = [];
       return;
     }
@@ -36,6 +39,12 @@ export class FrameParser {
     const value = colon === -1 ? "" : line.slice(colon + 1).replace(/^ /, "");
     if (field === "data") this.data.push(value);
     else if (field === "id") this.id = value;
+    else if (field === "event") this.event = value;
+  }
+
+  private frame(): Frame {
+    const frame = { id: this.id, data: this.data.join("\n") };
+    return this.event === "" ? frame : { ...frame, event: this.event };
   }
 }
 

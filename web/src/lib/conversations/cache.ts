@@ -76,3 +76,12 @@ export function remove(client: QueryClient, id: string): void {
     pages: list.pages.map((page) => ({ ...page, items: page.items.filter((one) => one.id !== id) })),
   }));
 }
+
+/** What a listed conversation is called; empty where it is not listed or has no title. */
+export function listedTitle(client: QueryClient, id: string): string {
+  for (const [, list] of client.getQueriesData<Listed>({ queryKey: ["conversations"] })) {
+    const found = list?.pages.flatMap((page) => page.items).find((one) => one.id === id);
+    if (found !== undefined) return found.title;
+  }
+  return "";
+}

@@ -89,6 +89,11 @@ export function formatNumber(value: number, options: Intl.NumberFormatOptions = 
   return new Intl.NumberFormat(language, options).format(value);
 }
 
+/** Two numbers as a span, as people of this language write it: "5–12 sec". */
+export function formatRange(low: number, high: number, options: Intl.NumberFormatOptions = {}): string {
+  return new Intl.NumberFormat(language, options).formatRange(low, high);
+}
+
 /** 0.43 as "43 %". */
 export function formatPercent(share: number): string {
   return formatNumber(share, { style: "percent", maximumFractionDigits: 0 });

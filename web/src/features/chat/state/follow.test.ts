@@ -9,11 +9,13 @@ const events = eventsOf(words);
 interface Seen {
   outcome: Outcome;
   texts: string[];
+  places: (number | null)[];
   message: Message;
 }
 
 async function run(message: Message = skeleton, after = 0): Promise<Seen> {
   const texts: string[] = [];
+  const places: (number | null)[] = [];
   let last = message;
   const outcome = await follow({
     turnId: "t1",
@@ -25,9 +27,10 @@ async function run(message: Message = skeleton, after = 0): Promise<Seen> {
       texts.push(textOf(last));
     },
     onTitle: () => undefined,
+    onPlace: (place) => places.push(place?.place ?? null),
     onConnection: () => undefined,
   });
-  return { outcome, texts, message: last };
+  return { outcome, texts, places, message: last };
 }
 
 test("a stream is read to its end", async () => {
@@ -103,3 +106,31 @@ test("a turn that the server does not know any more is given up", async () => {
   serveWith(() => refuse(404, "unknown_turn"));
   expect((await run()).outcome).toBe("unknown");
 });
+
+test("frames of the line are told and count as no event of the reply", async () => {
+  const frame = (place: number) =>
+    `event: queue\ndata: {"place":${place},"low_s":1,"likely_s":2,"high_s":3,"mode":"waiting","choices":[]}\n\n`;
+  let first = true;
+  const calls = serveWith(({ query }) => {
+    const after = Number(query.get("after"));
+    // The connection breaks while it waits; the next one begins with the line again.
+    if (first) {
+      first = false;
+      return new Response(frame(3) + frame(2));
+    }
+    return new Response(frame(1) + `event: odd\ndata: not json\n\n` + wholeFrames(after));
+  });
+  const { outcome, places, message } = await run();
+  expect(outcome).toBe("ended");
+  expect(textOf(message)).toBe("One two three four five");
+  expect(calls.map((call) => call.query.get("after"))).toEqual(["0", "0"]);
+  expect(places.slice(0, 4)).toEqual([3, 2, 1, null]);
+  expect(places.slice(3).every((place) => place === null)).toBe(true);
+});
+
+function wholeFrames(after: number): string {
+  return events
+    .map((event, at) => `id: ${at + 1}\ndata: ${JSON.stringify(event)}\n\n`)
+    .slice(after)
+    .join("");
+}

@@ -1,7 +1,8 @@
 import { turnEvents } from "@/features/chat/api";
 import { ApiError } from "@/lib/api/client";
-import { backoffMs, pause, readStream } from "@/lib/api/sse";
+import { backoffMs, pause, readStream, type Frame } from "@/lib/api/sse";
 import { Fold, FoldError } from "@/lib/conversation/fold";
+import { readPlaceInLine, type PlaceInLine } from "@/lib/conversation/queue";
 import type { Message, StreamEvent } from "@/lib/conversation/types";
 
 export interface Following {
@@ -13,6 +14,8 @@ export interface Following {
   /** The message grew. Called for every event: collect, and draw once a frame. */
   onGrowth: (fold: Fold) => void;
   onTitle: (title: string) => void;
+  /** The reply has not begun: where it stands in line; null once it begins. */
+  onPlace: (place: PlaceInLine | null) => void;
   /** Reading stopped (false) or goes on again (true). */
   onConnection: (connected: boolean) => void;
 }
@@ -32,7 +35,14 @@ export async function follow(task: Following): Promise<Outcome> {
   let attempt = 0;
   let misfits = 0;
 
-  const take = (id: string | null, data: string) => {
+  const take = ({ id, data, event: name }: Frame) => {
+    if (name !== undefined) {
+      // A passing remark, not part of the reply: it has no number and is never told again.
+      attempt = 0;
+      task.onConnection(true);
+      if (name === "queue") task.onPlace(readPlaceInLine(data));
+      return;
+    }
     const number = id === null ? last + 1 : Number(id);
     if (number <= last) return;
     const event = JSON.parse(data) as StreamEvent;
@@ -41,13 +51,14 @@ export async function follow(task: Following): Promise<Outcome> {
     last = number;
     attempt = 0;
     task.onConnection(true);
+    task.onPlace(null);
     if (event.type === "title") task.onTitle(event.title);
     task.onGrowth(fold);
   };
 
   while (!signal.aborted) {
     try {
-      await readStream(turnEvents(task.turnId, last), signal, ({ id, data }) => take(id, data));
+      await readStream(turnEvents(task.turnId, last), signal, take);
       if (fold.ended) return "ended";
       attempt += 1;
     } catch (error) {

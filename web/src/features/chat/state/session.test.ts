@@ -6,7 +6,12 @@ import * as fake from "@/features/chat/state/fakeServer";
 import type { OpenConversation } from "@/lib/api/types";
 import { textOf, type Message } from "@/lib/conversation/types";
 
-const watcher = { onConversation: () => undefined, onTitle: () => undefined, onCreated: () => undefined };
+const watcher = {
+  onConversation: () => undefined,
+  onTitle: () => undefined,
+  onCreated: () => undefined,
+  onWaiting: () => undefined,
+};
 const words = ["Hello", " there"];
 const done: Message = {
   id: "r1",
@@ -194,7 +199,11 @@ test("a temporary chat sends all it has and stores nothing", async () => {
 
 test("a new conversation keeps its session when it gets its address, and the next blank page is a new one", async () => {
   server();
-  const book = new SessionBook({ onConversation: () => undefined, onTitle: () => undefined });
+  const book = new SessionBook({
+    onConversation: () => undefined,
+    onTitle: () => undefined,
+    onWaiting: () => undefined,
+  });
   const blank = book.get(null);
   await blank.send("Hi", { model: null });
   expect(book.get(null)).toBe(blank);
@@ -235,4 +244,47 @@ test("a turn that is listed but not known is not asked for again and again", asy
   await until(() => calls.length === 3);
   await new Promise((resolve) => setTimeout(resolve, 100));
   expect(calls.filter((call) => call.path.endsWith("/events"))).toHaveLength(1);
+});
+
+test("a place in line shows until the first word, and a choice is told to the server", async () => {
+  let go: () => void = () => undefined;
+  const waited = new Promise<void>((resolve) => (go = resolve));
+  const frame = {
+    place: 2,
+    low_s: 3,
+    likely_s: 5,
+    high_s: 9,
+    mode: "waiting",
+    reason: null,
+    choices: [{ kind: "later" }],
+  };
+  const calls = fake.serveWith(({ path }: Exchange) => {
+    if (path === "/api/turns") return fake.json(started(), 201);
+    if (path.endsWith("/choose")) return new Response(null, { status: 204 });
+    const encoder = new TextEncoder();
+    const body = new ReadableStream<Uint8Array>({
+      start(controller) {
+        controller.enqueue(encoder.encode(`event: queue\ndata: ${JSON.stringify(frame)}\n\n`));
+        void waited.then(async () => {
+          controller.enqueue(encoder.encode(await fake.streamOf(fake.eventsOf(words), 0).text()));
+          controller.close();
+        });
+      },
+    });
+    return new Response(body);
+  });
+  const marks: boolean[] = [];
+  const session = new ThreadSession(null, { ...watcher, onWaiting: (_, waiting) => marks.push(waiting) });
+  await session.send("Hi", { model: null });
+  await until(() => session.getState().places["r1"] !== undefined);
+  expect(session.getState().places["r1"]).toMatchObject({ place: 2, mode: "waiting" });
+  await session.choose("r1", { choice: "later" });
+  expect(calls.at(-1)).toMatchObject({ path: "/api/turns/t1/choose", body: { choice: "later" } });
+  expect(session.getState().places["r1"]).toMatchObject({ mode: "later", choices: [] });
+  go();
+  await until(() => idle(session));
+  expect(session.getState().places).toEqual({});
+  expect(texts(session)).toEqual(["Hi", "Hello there"]);
+  expect(marks[0]).toBe(true);
+  expect(marks.at(-1)).toBe(false);
 });

@@ -1,4 +1,12 @@
-import { openConversation, PAGE, patchConversation, startTurn, stopTurn } from "@/features/chat/api";
+import {
+  chooseInLine,
+  openConversation,
+  PAGE,
+  patchConversation,
+  startTurn,
+  stopTurn,
+  type LineChoice,
+} from "@/features/chat/api";
 import { follow } from "@/features/chat/state/follow";
 import { FrameBatch } from "@/features/chat/state/frames";
 import * as change from "@/features/chat/state/state";
@@ -6,6 +14,7 @@ import { freshState, type ThreadState } from "@/features/chat/state/state";
 import { ApiError } from "@/lib/api/client";
 import type { ConversationView, FeedEvent, RunningTurn, Thumb, TurnAsk, TurnStarted } from "@/lib/api/types";
 import type { Fold } from "@/lib/conversation/fold";
+import type { PlaceInLine } from "@/lib/conversation/queue";
 import { isRunning, type Message } from "@/lib/conversation/types";
 import { newId } from "@/lib/ids";
 
@@ -18,6 +27,8 @@ export interface SessionWatcher {
   onTitle: (conversationId: string, title: string) => void;
   /** A new conversation got its id. */
   onCreated: (session: ThreadSession, conversationId: string) => void;
+  /** Whether a reply of the conversation waits in line, as far as this tab follows it. */
+  onWaiting: (conversationId: string, waiting: boolean) => void;
 }
 
 /**
@@ -203,6 +214,23 @@ export class ThreadSession {
     if (turnId !== undefined) await stopTurn(turnId);
   }
 
+  /** Decide for a reply that waits in line: a smaller model now, or the answer later. */
+  async choose(messageId: string, choice: LineChoice): Promise<void> {
+    const turnId = this.state.turns[messageId];
+    const place = this.state.places[messageId];
+    if (turnId === undefined || place === undefined) return;
+    await chooseInLine(turnId, choice);
+    // The next frame says the same with its own figures; until then the page shows what was decided.
+    const now = this.state.places[messageId];
+    if (choice.choice === "later" && now !== undefined)
+      this.setPlace(messageId, { ...now, mode: "later", choices: [] });
+  }
+
+  private setPlace(messageId: string, place: PlaceInLine | null): void {
+    this.set(change.placed(this.state, messageId, place));
+    if (this.id !== null) this.watcher.onWaiting(this.id, Object.keys(this.state.places).length > 0);
+  }
+
   /** Show the branch that `messageId` is on, down to its newest leaf, here and wherever it is opened next. */
   async showBranch(messageId: string): Promise<void> {
     if (this.id === null) return;
@@ -273,6 +301,9 @@ export class ThreadSession {
         this.frames.ask();
       },
       onTitle: (title) => this.id !== null && this.watcher.onTitle(this.id, title),
+      onPlace: (place) => {
+        if (place !== null || this.state.places[message.id] !== undefined) this.setPlace(message.id, place);
+      },
       onConnection: (connected) => connected !== this.state.connected && this.patch({ connected }),
     });
     void watched.then((outcome) => this.followedToEnd(turnId, message.id, outcome));
@@ -284,6 +315,7 @@ export class ThreadSession {
     if (outcome === "aborted") return;
     this.live.delete(messageId);
     this.set(change.ended(this.state, messageId));
+    if (this.id !== null) this.watcher.onWaiting(this.id, Object.keys(this.state.places).length > 0);
     // A reply that waited for an engine did not know its model when it began; the server does now.
     const message = change.findView(this.state, messageId)?.message;
     const nameless = message !== undefined && message.model === undefined && !this.named.has(messageId);

@@ -1,5 +1,6 @@
 /** The open conversation as the page holds it: values and pure changes, nothing that waits. */
 import type { ConversationView, MessageView, OpenConversation, Thumb, TurnStarted } from "@/lib/api/types";
+import type { PlaceInLine } from "@/lib/conversation/queue";
 import { isRunning, type Message } from "@/lib/conversation/types";
 
 export type Phase = "fresh" | "loading" | "ready" | "failed";
@@ -26,6 +27,8 @@ export interface ThreadState {
   loadingEarlier: boolean;
   /** message id -> the turn that is writing it */
   turns: Readonly<Record<string, string>>;
+  /** message id -> where the reply stands in line, while it has not begun */
+  places: Readonly<Record<string, PlaceInLine>>;
   thumbs: Readonly<Record<string, Thumb>>;
   pending: Pending | null;
   temporary: boolean;
@@ -45,6 +48,7 @@ export function freshState(temporary = false): ThreadState {
     hasEarlier: false,
     loadingEarlier: false,
     turns: {},
+    places: {},
     thumbs: {},
     pending: null,
     temporary,
@@ -176,8 +180,22 @@ export function appended(state: ThreadState, message: Message): ThreadState {
   return { ...state, views: [...state.views, { message, siblings: [message.id] }] };
 }
 
+/** Where a reply stands in line now; null when it has begun. Place 0 begins this instant: nothing to say. */
+export function placed(state: ThreadState, messageId: string, place: PlaceInLine | null): ThreadState {
+  if (place !== null && place.place > 0) return { ...state, places: { ...state.places, [messageId]: place } };
+  if (state.places[messageId] === undefined) return state;
+  const { [messageId]: _, ...places } = state.places;
+  return { ...state, places };
+}
+
+/** Where a reply stands in line, if it waits: nothing of it has been said. */
+export function placeOf(state: ThreadState, message: Message): PlaceInLine | null {
+  const waits = isRunning(message) && (message.parts ?? []).length === 0;
+  return waits ? (state.places[message.id] ?? null) : null;
+}
+
 /** A reply has come to its end: no turn writes it any more. */
 export function ended(state: ThreadState, messageId: string): ThreadState {
   const { [messageId]: _, ...turns } = state.turns;
-  return { ...state, turns, connected: true };
+  return { ...placed(state, messageId, null), turns, connected: true };
 }

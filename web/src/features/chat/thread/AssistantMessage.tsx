@@ -1,7 +1,12 @@
+import { useCallback, useRef, useSyncExternalStore } from "react";
 import { useThread, attempt } from "@/features/chat/actions";
 import { CompareCard } from "@/features/chat/feedback/CompareCard";
+import { QueueCard } from "@/features/chat/queue/QueueCard";
+import { lastView, placeOf } from "@/features/chat/state/state";
 import { BranchPicker } from "@/features/chat/thread/BranchPicker";
+import { Degraded } from "@/features/chat/thread/Degraded";
 import { ReplyActions } from "@/features/chat/thread/ReplyActions";
+import { useHeldHeight } from "@/features/chat/thread/useHeldHeight";
 import { MessageParts } from "@/components/chat/MessageParts";
 import { Button } from "@/components/ui/Button";
 import { isRunning, type Message } from "@/lib/conversation/types";
@@ -15,12 +20,23 @@ export function AssistantMessage({ view }: { view: MessageView }) {
   const { message, siblings } = view;
   const running = isRunning(message);
   const parts = message.parts ?? [];
+  const article = useRef<HTMLElement>(null);
+  const look = useCallback(() => placeOf(session.getState(), message), [session, message]);
+  const place = useSyncExternalStore(session.subscribe, look);
+  const isLast = useCallback(
+    () => lastView(session.getState())?.message.id === message.id,
+    [session, message.id],
+  );
+  const last = useSyncExternalStore(session.subscribe, isLast);
+  const minHeight = useHeldHeight(article, place !== null, !last);
   return (
     <article
+      ref={article}
+      style={minHeight === undefined ? undefined : { minHeight }}
       data-message={message.id}
       data-status={message.status ?? "complete"}
       aria-label={t("chat.assistant")}
-      aria-busy={running}
+      aria-busy={running && place === null}
       className="group pt-2"
     >
       {message.deleted === true ? (
@@ -28,8 +44,10 @@ export function AssistantMessage({ view }: { view: MessageView }) {
       ) : (
         <MessageParts parts={parts} streaming={running} />
       )}
-      {running && parts.length === 0 && <FirstWord />}
+      {running && parts.length === 0 && place === null && <FirstWord />}
+      {place !== null && <QueueCard messageId={message.id} place={place} />}
       <Ending message={message} />
+      {!running && <Degraded message={message} />}
       {!running && (
         <div className="mt-1.5 -ms-2 flex min-h-8 flex-wrap items-center gap-x-1 gap-y-0">
           {!session.getState().temporary && <BranchPicker messageId={message.id} siblings={siblings} />}

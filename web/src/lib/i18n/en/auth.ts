@@ -11,6 +11,7 @@ export const auth = {
     create: "Create one",
     inviteOnly: "New here? An administrator can send you an invite link.",
     forgot: "Forgot your password? An administrator can make you a link to set a new one.",
+    status: "Is everything working?",
   },
   signUp: {
     action: "Create account",

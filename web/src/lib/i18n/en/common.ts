@@ -25,6 +25,7 @@ export const common = {
   reload: "Reload the page",
   crashTitle: "Something on this page broke",
   crashText: "Your conversations are safe on the server. Reloading the page brings them back.",
+  wait: { now: "any moment now", about: "about {span}", upTo: "up to {span}" },
   error: {
     unreachable: "The server could not be reached. Check the connection and try again.",
     stream_cut: "The connection was cut.",
@@ -32,6 +33,7 @@ export const common = {
     signedOut: "You were signed out. Sign in again to go on.",
     notFound: "This was not found. It may have been deleted.",
     tooMany: "Too many requests. Wait a moment, then try again.",
+    tryAgainIn: "There is room again in {wait}.",
     forbidden: "You are not allowed to do this.",
   },
 } as const;

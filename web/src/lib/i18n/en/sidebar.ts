@@ -19,6 +19,7 @@ export const sidebar = {
   failed: "The list could not be loaded.",
   actions: "Actions for {title}",
   writing: "A reply is being written",
+  waiting: "A question waits in line",
   pin: "Pin",
   unpin: "Unpin",
   pinned: "Pinned",
@@ -81,6 +82,7 @@ export const sidebar = {
     admin: "Administration",
     theme: "Theme",
     shortcuts: "Keyboard shortcuts",
+    status: "Status",
     signOut: "Sign out",
   },
 } as const;
