@@ -79,7 +79,7 @@ class UsageRepository:
             .limit(limit)
         )
         return [
-            UsageShare(str(row[0] or ""), float(row[1]), int(row[2]), int(row[3]))
+            UsageShare(str(row[0] or ""), float(row[1] or 0.0), int(row[2]), int(row[3]))
             for row in await tx.execute(query)
         ]
 

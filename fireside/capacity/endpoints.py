@@ -1,0 +1,110 @@
+"""The gate for administrators: its rules, what it does now, what will be asked of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Controller, get, put
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
+
+from fireside.accounts.access import Rule
+from fireside.accounts.http import Body, Caller, Db
+from fireside.capacity.policies import MAX_REASON_CHARS, PolicyService, parse_policy
+from fireside.capacity.policy import Policy
+from fireside.capacity.ports import CapacityView, GateView
+from fireside.capacity.repository import PolicyChange, PolicyVersion
+
+Policies = NamedDependency[PolicyService]
+View = NamedDependency[GateView]
+Reason = Annotated[str, msgspec.Meta(max_length=MAX_REASON_CHARS)]
+
+
+class PolicyView(msgspec.Struct, frozen=True, kw_only=True):
+    """A version of the policy. `author` is a name; "" for what a new house starts with."""
+
+    version: int
+    policy: Policy
+    author: str
+    reason: str
+    at: datetime | None
+
+
+class PolicyVersions(msgspec.Struct, frozen=True):
+    """The history of the policy, newest first."""
+
+    versions: list[PolicyChange]
+
+
+class PolicyIn(Body, frozen=True, kw_only=True):
+    """A policy to put in force, why, and the version it was made from.
+
+    Fields of `policy` that are left out get their defaults; bands and plans are taken as a whole.
+    """
+
+    policy: dict[str, Any]
+    reason: Reason
+    based_on: Annotated[int, msgspec.Meta(ge=0)]
+
+
+class PolicyController(Controller):
+    """The rules of the gate, versioned."""
+
+    path = "/api/admin/policy"
+    tags = ("capacity",)
+    opt = {"rule": Rule.ADMIN}
+
+    @get()
+    async def policy(self, db: Db, policies: Policies) -> PolicyView:
+        """The policy in force."""
+        await policies.refresh()
+        version = policies.in_force
+        async with db.read() as tx:
+            return _view(version, await policies.change(tx, version.version))
+
+    @get("/versions")
+    async def versions(self, db: Db, policies: Policies) -> PolicyVersions:
+        """Who changed it, when and why."""
+        async with db.read() as tx:
+            return PolicyVersions(await policies.changes(tx))
+
+    @put()
+    async def save(
+        self, data: JSONBody[PolicyIn], db: Db, policies: Policies, principal: Caller
+    ) -> PolicyView:
+        """Put another policy in force, from the next decision on; no running reply is touched."""
+        policy = parse_policy(data.policy)
+        async with db.write() as tx:
+            version = await policies.save(tx, policy, principal.user_id, data.reason, data.based_on)
+            change = await policies.change(tx, version.version)
+        policies.adopt(version)
+        return _view(version, change)
+
+
+class CapacityController(Controller):
+    """What the gate does now."""
+
+    path = "/api/admin/capacity"
+    tags = ("capacity",)
+    opt = {"rule": Rule.ADMIN}
+
+    @get(sync_to_thread=False)
+    def live(self, gate_view: View) -> CapacityView:
+        """Demand, who waits, slots, engines, and the bottleneck in one sentence."""
+        return gate_view.live()
+
+
+def _view(version: PolicyVersion, change: PolicyChange) -> PolicyView:
+    return PolicyView(
+        version=version.version,
+        policy=version.policy,
+        author=change.author,
+        reason=version.reason,
+        at=version.at,
+    )
+
+
+CONTROLLERS = (PolicyController, CapacityController)
+"""What the application mounts."""
