@@ -9,7 +9,7 @@ const zone = (files, forbidden, message) => ({
   },
 });
 
-const features = ["auth", "settings", "admin", "chat", "sidebar", "shared"];
+const features = ["auth", "settings", "admin", "chat", "sidebar", "shared", "status"];
 
 export default tseslint.config(
   { ignores: ["dist", "node_modules", "src/lib/api/schema.d.ts", "dev", "public"] },

@@ -2,7 +2,7 @@ import { Loaded } from "@/components/page/Loaded";
 import { useLive } from "@/features/admin/hooks";
 import { LiveChart } from "@/features/admin/LiveChart";
 import type { Live } from "@/features/admin/types";
-import { formatSpan } from "@/features/admin/uptime";
+import { formatSpan } from "@/lib/spans";
 import { cx } from "@/lib/cx";
 import { formatNumber, useT } from "@/lib/i18n";
 

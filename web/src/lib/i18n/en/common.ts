@@ -26,6 +26,14 @@ export const common = {
   crashTitle: "Something on this page broke",
   crashText: "Your conversations are safe on the server. Reloading the page brings them back.",
   wait: { now: "any moment now", about: "about {span}", upTo: "up to {span}" },
+  rung: {
+    normal: "Everything is on.",
+    no_extras: "New conversations get their titles later.",
+    shorter: "Replies on the free plan are shorter.",
+    small_model: "Questions on the free plan are answered by a smaller model.",
+    later_only: "Questions on the free plan are answered one after another, as soon as there is room.",
+    sign_ups_wait: "New accounts wait until it is quieter.",
+  },
   error: {
     unreachable: "The server could not be reached. Check the connection and try again.",
     stream_cut: "The connection was cut.",

@@ -5,5 +5,6 @@ import { chat } from "@/lib/i18n/en/chat";
 import { common } from "@/lib/i18n/en/common";
 import { settings } from "@/lib/i18n/en/settings";
 import { sidebar } from "@/lib/i18n/en/sidebar";
+import { status } from "@/lib/i18n/en/status";
 
-export const en = { common, chat, sidebar, auth, settings, admin } as const;
+export const en = { common, chat, sidebar, auth, settings, admin, status } as const;

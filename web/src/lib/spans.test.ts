@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { formatSpan } from "@/features/admin/uptime";
+import { formatSpan } from "@/lib/spans";
 
 test("a span is said in its two largest units", () => {
   expect(formatSpan(0.2)).toBe("0 sec");
