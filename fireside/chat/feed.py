@@ -14,6 +14,7 @@ from fireside.kit import sse
 from fireside.kit.pubsub import Broker
 
 KEEP_ALIVE_S = 20.0
+HEARD_WITHIN_S = 1.0
 
 
 class TurnBegan(msgspec.Struct, tag="turn", frozen=True):
@@ -38,6 +39,7 @@ class TitleChanged(msgspec.Struct, tag="title", frozen=True):
 
 _encode = msgspec.json.Encoder().encode
 _RESYNC = sse.encode(b'{"type":"resync"}')
+_END = b""
 
 
 class Feed:
@@ -60,18 +62,22 @@ class Feed:
 
     async def follow(self, owner_id: UserId) -> AsyncIterator[bytes]:
         """Server-sent events until the reader leaves. Begins with `resync`: what came before is
-        not repeated, so read the present state once the feed is open.
+        not repeated, so read the present state once the feed is open. Ends when this process
+        leaves; the reader comes back to another.
         """
         with self._broker.subscribe(topic(owner_id), EVERYONE) as subscription:
+            await subscription.heard(HEARD_WITHIN_S)
             yield _RESYNC
             messages = aiter(subscription)
             while True:
                 payload: bytes | None = None
                 with anyio.move_on_after(KEEP_ALIVE_S) as waiting:
-                    payload = await anext(messages)
+                    payload = await anext(messages, _END)
                 if waiting.cancelled_caught:
                     messages = aiter(subscription)
                     yield sse.COMMENT
+                elif payload is _END:
+                    return
                 else:
                     yield _RESYNC if payload is None else sse.encode(payload)
 
