@@ -6,6 +6,7 @@ object runs in the gateway and in the simulator.
 
 from __future__ import annotations
 
+import heapq
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 
@@ -23,7 +24,7 @@ from fireside.capacity.asks import (
     Stalled,
     Waiting,
 )
-from fireside.capacity.engines import EngineState, Run, place
+from fireside.capacity.engines import EngineState, Run
 from fireside.capacity.ladder import Rung, step
 from fireside.capacity.policy import BANDS, PREEMPTIBLE, Band, Policy
 from fireside.capacity.pool import Pool
@@ -39,6 +40,8 @@ from fireside.capacity.waiting import (
 )
 
 LEASE_S = 30.0
+LONGEST_STEP_S = 120.0  # between two calls; more is a clock that jumped
+LEARN = 0.03  # of every lease, into what the next ones are expected to be
 MAX_HOMES = 100_000
 
 
@@ -52,7 +55,10 @@ class Scheduler:
         self.runs: dict[str, Run] = {}
         self.waits: dict[str, Wait] = {}
         self._homes: OrderedDict[str, str] = OrderedDict()  # prefix -> engine
-        self._now = now
+        self._now = self._seen_at = now
+        self._offset = 0.0  # what the caller's clock has jumped, in all
+        self._patience: list[tuple[float, int, Wait]] = []  # a heap by when they give up
+        self._tie = 0
 
     # what changes around it
 
@@ -69,29 +75,36 @@ class Scheduler:
     ) -> list[Decision]:
         """`offers`: the engines that answer, by pool; `slots`: what each states."""
         now = self._advance(now)
-        answering = {name for names in offers.values() for name in names}
+        offered = {name: list(dict.fromkeys(names)) for name, names in offers.items()}
+        answering = {name for names in offered.values() for name in names}
         for name in answering:
             engine = self.engines.get(name)
             if engine is None:
                 engine = EngineState(name, slots.get(name), self._target_token_s())
                 self.engines[name] = engine
-            elif slots.get(name) != engine.slots:
-                engine.slots = slots.get(name)
-                engine.limit = float(engine.slots or engine.limit)
+            engine.set_slots(slots.get(name))
         for name, engine in list(self.engines.items()):
-            engine.ok = name in answering
+            engine.set_ok(name in answering)
             if not engine.ok and not engine.runs:
                 del self.engines[name]
-        for name in {*offers, *self.pools}:
-            pool = self._pool(name)
-            pool.engines = [self.engines[each] for each in offers.get(name, ())]
+        for name in (*offered, *(each for each in self.pools if each not in offered)):
+            engines = [self.engines[each] for each in offered.get(name, ())]
+            self._pool(name).fleet.set(engines, now)
         return self._dispatch_all(now)
 
     # what asks and what runs
 
     def arrive(self, ask: Ask, now: float) -> Answer:
-        """Answer an ask at once: it runs, it waits, or it is refused."""
+        """Answer an ask at once: it runs, it waits, or it is refused.
+
+        One that runs or waits already gets the answer that holds.
+        """
+        age_s = min(max(0.0, now - ask.arrived_at), LONGEST_STEP_S)
         now = self._advance(now)
+        if (run := self.runs.get(ask.id)) is not None:
+            return Granted(ask.id, run.engine.name)
+        if (known := self.waiting(ask.id)) is not None:
+            return known
         pool = self._pool(ask.pool)
         pool.count_demand(now)
         pool.count_offer(ask.band, pool.slot_seconds(ask), now)
@@ -100,13 +113,13 @@ class Scheduler:
             if engine is not None:
                 return self._start(pool, ask, engine, now)
             pool.resuming.append(ask)
-            self.waits[ask.id] = Wait(ask, now, now + HOUR_S, None)
+            self._wait(Wait(ask, now, now + HOUR_S, None))
             return Waiting(ask.id, 1, None)
         if pool.may_start(ask) and pool.is_next(ask):
             engine = self._place(pool, ask, now)
             if engine is not None:
                 return self._start(pool, ask, engine, now)
-        return self._queue(pool, ask, now)
+        return self._queue(pool, ask, now - age_s, now)
 
     def finish(
         self, ask_id: str, prompt_tokens: int, output_tokens: int, now: float
@@ -114,7 +127,11 @@ class Scheduler:
         """A lease ended, having used so many uncached prompt and output tokens."""
         now = self._advance(now)
         run = self._release(ask_id, prompt_tokens, output_tokens, now)
-        return self._dispatch(self._pool(run.ask.pool), now) if run is not None else []
+        if run is None:
+            return []
+        if len(run.engine.fleets) > 1:  # several models wait for the same slots
+            return self._dispatch_all(now)
+        return self._dispatch(self._pool(run.ask.pool), now)
 
     def cancel(self, ask_id: str, now: float) -> list[Decision]:
         """Whoever asked does not want it any more, whether it waits or runs."""
@@ -135,6 +152,7 @@ class Scheduler:
             return
         now = self._advance(now)
         run.renewed_at = now
+        run.stalled = False
         run.engine.progress(run, num_tokens, now)
         beyond = num_tokens - run.ask.predicted_tokens
         if beyond > 0:
@@ -159,6 +177,7 @@ class Scheduler:
         for pool in self.pools.values():
             pool.count_demand(now)
             pool.count_offer(Band.TRAINING, 0.0, now)
+            pool.fleet.survey()
             pool.ladder = step(self.policy.ladder, pool.ladder, pool.pressure, now)
             for queue in pool.queues.values():
                 queue.forget_idle(now)
@@ -197,7 +216,7 @@ class Scheduler:
             and not pool.queues[band].num_waiting
         ):
             return WaitRange(0.0, 0.0, 0.0)
-        ahead = pool.num_above(band) + pool.queues[band].ahead(flow, pool.cost)
+        ahead = pool.num_above(band) + pool.queues[band].ahead(flow, pool.cost, self._now)
         return wait_range(pool, band, ahead)
 
     def pressure(self, pool: Pool) -> float:
@@ -215,8 +234,16 @@ class Scheduler:
     # inside
 
     def _advance(self, now: float) -> float:
-        # A clock that jumps back must not make waits negative: time stands still until it is past.
-        self._now = max(self._now, now)
+        """The scheduler's own time: the caller's clock without its jumps.
+
+        A clock that is set back, or that leaps while somebody runs or waits (a machine that slept),
+        counts as no time at all: nobody loses a lease or a place over it.
+        """
+        step_s = now - self._seen_at
+        self._seen_at = now
+        if step_s < 0 or (step_s > LONGEST_STEP_S and (self.runs or self.waits)):
+            self._offset += step_s
+        self._now = max(self._now, now - self._offset)
         return self._now
 
     def _pool(self, name: str) -> Pool:
@@ -239,7 +266,7 @@ class Scheduler:
 
     def _place(self, pool: Pool, ask: Ask, now: float) -> EngineState | None:
         home = self._homes.get(ask.prefix) if ask.prefix else None
-        return place(ask, pool.engines, home, self.policy.affinity_overload, now)
+        return pool.fleet.place(ask, home, self.policy.affinity_overload, now)
 
     def _start(self, pool: Pool, ask: Ask, engine: EngineState, now: float) -> Granted:
         cost = self._cost(ask.prompt_tokens, ask.predicted_tokens)
@@ -249,8 +276,8 @@ class Scheduler:
         pool.running[ask.band] += 1
         pool.queues[ask.band].start(ask, cost)
         if ask.prefix:
+            self._homes.pop(ask.prefix, None)
             self._homes[ask.prefix] = engine.name
-            self._homes.move_to_end(ask.prefix)
             if len(self._homes) > MAX_HOMES:
                 self._homes.popitem(last=False)
         return Granted(ask.id, engine.name)
@@ -269,9 +296,9 @@ class Scheduler:
         pool.running[run.ask.band] -= 1
         cost = self._cost(prompt_tokens, output_tokens)
         pool.queues[run.ask.band].end(run.ask, cost - run.charged, now)
-        if output_tokens:
-            pool.service_s += 0.03 * (now - run.granted_at - pool.service_s)
-            pool.cost += 0.03 * (cost - pool.cost)
+        if output_tokens and run.ask.band not in PREEMPTIBLE:
+            pool.service_s += LEARN * (now - run.granted_at - pool.service_s)
+            pool.cost += LEARN * (cost - pool.cost)
         return run
 
     def _dispatch_all(self, now: float) -> list[Decision]:
@@ -281,48 +308,52 @@ class Scheduler:
         """Give free slots to those who wait."""
         started: list[Decision] = []
         while pool.num_free > 0:
-            ask = self._next(pool, now)
-            if ask is None:
+            found = self._next(pool, now)
+            if found is None:
                 break
-            engine = self._place(pool, ask, now)
-            if engine is None:  # every engine with room is one that has just failed it
-                engine = next(each for each in pool.engines if each.num_free > 0)
+            ask, engine = found
             wait = self.waits.pop(ask.id)
             if wait.raw_s is not None:
-                pool.calibration[ask.band].observe(wait.raw_s, now - ask.arrived_at)
+                pool.calibration[ask.band].observe(wait.raw_s, now - wait.since)
             started.append(self._start(pool, ask, engine, now))
         return started
 
-    def _next(self, pool: Pool, now: float) -> Ask | None:
-        if pool.resuming:
-            return pool.resuming.popleft()
+    def _next(self, pool: Pool, now: float) -> tuple[Ask, EngineState] | None:
+        """Who of those that wait runs next, and where."""
+        for ask in pool.resuming:
+            engine = self._place(pool, ask, now)
+            if engine is not None:
+                pool.resuming.remove(ask)
+                return ask, engine
         pool.count_demand(now)
         waiting = [band for band in BANDS if pool.queues[band].num_waiting]
         owed = [band for band in waiting if pool.is_owed(band)]
         for band in (*owed, *waiting):
-            ask = pool.queues[band].pop(lambda each: pool.may_start(each))
-            if ask is not None:
-                return ask
+            found = pool.pop(band)
+            if found is not None:
+                engine = self._place(pool, found, now)
+                assert engine is not None, "it was asked for one that fits"
+                return found, engine
         return None
 
     # waiting and refusing
 
-    def _queue(self, pool: Pool, ask: Ask, now: float) -> Answer:
+    def _queue(self, pool: Pool, ask: Ask, since: float, now: float) -> Answer:
         rules = self.policy.bands[ask.band]
         queue = pool.queues[ask.band]
         if ask.max_waiting and queue.num_waiting_of(ask.flow) >= ask.max_waiting:
             return Refused(ask.id, Reason.TOO_MANY_WAITING, retry_s(pool, ask.band))
         if ask.band is Band.LATER and queue.num_waiting >= self.policy.max_later:
             return Refused(ask.id, Reason.TOO_MANY_WAITING, retry_s(pool, ask.band))
-        ahead = pool.num_above(ask.band) + queue.ahead(ask.flow, pool.cost)
+        ahead = pool.num_above(ask.band) + queue.ahead(ask.flow, pool.cost, now)
         raw_s = raw_wait_s(pool, ask.band, ahead) if pool.slots else None
         shown = pool.calibration[ask.band].estimate(raw_s) if raw_s is not None else None
         if shown is not None:
             refused = refusal(pool, ask, shown, now)
             if refused is not None:
                 return refused
-        deadline = ask.arrived_at + rules.first_token_s
-        self.waits[ask.id] = Wait(ask, deadline, ask.arrived_at + rules.patience_s, raw_s)
+        deadline = since + rules.first_token_s
+        self._wait(Wait(ask, since, since + rules.patience_s, raw_s))
         queue.push(ask, deadline, now)
         return Waiting(ask.id, ahead + 1, shown)
 
@@ -332,18 +363,35 @@ class Scheduler:
         if ask.resume:
             pool.resuming.remove(ask)
         else:
-            pool.queues[ask.band].remove(ask)
+            pool.queues[ask.band].remove(ask, now)
+
+    def _wait(self, wait: Wait) -> None:
+        self.waits[wait.ask.id] = wait
+        self._tie += 1
+        heapq.heappush(self._patience, (wait.give_up_at, self._tie, wait))
+        if len(self._patience) > 2 * len(self.waits) + 1000:
+            self._patience = [x for x in self._patience if self._is_waiting(x[2])]
+            heapq.heapify(self._patience)
+
+    def _is_waiting(self, wait: Wait) -> bool:
+        return self.waits.get(wait.ask.id) is wait
 
     # what time brings
 
     def _impatient(self, now: float) -> list[Decision]:
         decisions: list[Decision] = []
-        for wait in [each for each in self.waits.values() if now >= each.give_up_at]:
-            del self.waits[wait.ask.id]
-            self._unqueue(wait.ask, now)
-            pool = self._pool(wait.ask.pool)
+        while self._patience and self._patience[0][0] <= now:
+            wait = heapq.heappop(self._patience)[2]
+            if not self._is_waiting(wait):
+                continue
+            ask = wait.ask
+            del self.waits[ask.id]
+            self._unqueue(ask, now)
+            pool = self._pool(ask.pool)
+            if pool.slots and wait.raw_s is not None:
+                pool.calibration[ask.band].observe(wait.raw_s, now - wait.since)
             reason = Reason.PATIENCE_OVER if pool.slots else Reason.NO_ENGINE
-            decisions.append(Refused(wait.ask.id, reason, retry_s(pool, wait.ask.band)))
+            decisions.append(Refused(ask.id, reason, retry_s(pool, ask.band)))
         return decisions
 
     def _lost(self, now: float) -> list[Decision]:
@@ -356,9 +404,10 @@ class Scheduler:
         decisions: list[Decision] = []
         for run in self.runs.values():
             silent_s = now - run.last_at
-            if silent_s <= self.policy.stall_s:
+            if run.stalled or silent_s <= self.policy.stall_s:
                 continue
             if silent_s > run.engine.stall_after_s(run, self.policy.stall_s):
+                run.stalled = True
                 decisions.append(Stalled(run.ask.id, run.engine.name))
         return decisions
 
@@ -366,18 +415,17 @@ class Scheduler:
         """Stop idle-time work whose slots somebody waits for."""
         decisions: list[Decision] = []
         for pool in self.pools.values():
-            needed = len(pool.resuming) + sum(
-                pool.queues[band].num_waiting for band in BANDS if band not in PREEMPTIBLE
-            )
-            needed -= pool.num_free
-            if needed <= 0:
+            if not any(pool.running[band] for band in PREEMPTIBLE):
                 continue
+            needed = pool.num_wanted()
             for engine in pool.engines:
                 for run in engine.runs.values():
-                    if needed > 0 and run.ask.band in PREEMPTIBLE and not run.preempted:
+                    if run.ask.band not in PREEMPTIBLE:
+                        continue
+                    if needed > 0 and not run.preempted:
                         run.preempted = True
-                        needed -= 1
                         decisions.append(Preempted(run.ask.id))
+                    needed -= 1  # its slot comes free
         return decisions
 
 

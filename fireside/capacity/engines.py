@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 
 from fireside.capacity.asks import Ask
@@ -14,6 +15,7 @@ WINDOW_TOKENS = 8  # of each sequence: fewer say more about one long prompt than
 UNKNOWN_STALL_S = 60.0
 SILENCE_S = 2.0
 WORK_TAU_S = 120.0
+PROMPT_WORK = 0.1  # of a prompt token, in output tokens
 
 
 class Run:
@@ -29,6 +31,7 @@ class Run:
         "num_tokens",
         "preempted",
         "renewed_at",
+        "stalled",
     )
 
     def __init__(self, ask: Ask, engine: EngineState, now: float, charged: float) -> None:
@@ -38,7 +41,7 @@ class Run:
         self.first_at: float | None = None
         self.num_tokens = 0
         self.charged = charged
-        self.preempted = False
+        self.preempted = self.stalled = False
 
 
 class EngineState:
@@ -48,14 +51,19 @@ class EngineState:
         self.name = name
         self.slots = slots
         self.target_token_s = target_token_s
-        self.limit = float(slots if slots is not None else FIRST_LIMIT)
+        self.limit = float(max(1, slots) if slots is not None else FIRST_LIMIT)
         self.ok = True
         self.runs: dict[str, Run] = {}
+        self.fleets: list[Fleet] = []  # whose counts this engine's slots are part of
+        self.num_slots = int(self.limit)  # that it takes now
+        self.num_free = self.num_slots
         self.token_s: float | None = None  # moving mean between two tokens of one reply
         self.first_token_s: float | None = None
         self.longest_gap_s = 0.0
         self.num_tokens = 0
         self.work = 0.0  # predicted tokens placed here, fading with WORK_TAU_S
+        self.load = -math.inf  # log of the work for each slot, comparable at any time
+        self.version = 0
         self._work_at = 0.0
         self._busy_at = 0.0  # up to when the counters below reach
         self._busy_s = 0.0  # running sequences times seconds
@@ -68,23 +76,39 @@ class EngineState:
         """Leases out."""
         return len(self.runs)
 
-    @property
-    def num_free(self) -> int:
-        """Further leases that it takes now."""
-        return max(0, int(self.limit) - len(self.runs)) if self.ok else 0
+    def set_slots(self, slots: int | None) -> None:
+        """It states another number of slots."""
+        if slots != self.slots:
+            self.slots = slots
+            self._set_limit(float(max(1, slots)) if slots is not None else self.limit)
+
+    def set_ok(self, is_ok: bool) -> None:
+        """It answers, or does not."""
+        self.ok = is_ok
+        self._settle()
 
     def begin(self, run: Run, now: float) -> None:
         """A lease begins."""
         self._count(now)
-        self.work = self.work_at(now) + run.ask.predicted_tokens + 0.1 * run.ask.prompt_tokens
+        work = run.ask.predicted_tokens + PROMPT_WORK * run.ask.prompt_tokens
+        self.work = self.work_at(now) + work
         self._work_at = now
+        self.load = math.log(max(self.work, 1e-9) / self.limit) + now / WORK_TAU_S
         self.runs[run.ask.id] = run
         self._peak = max(self._peak, len(self.runs))
+        self._settle()
+        for fleet in self.fleets:
+            fleet.add_work(work, now)
+        self._enter()
 
     def end(self, run: Run, now: float) -> None:
         """A lease ends."""
         self._count(now)
+        was_full = not self.num_free
         self.runs.pop(run.ask.id, None)
+        self._settle()
+        if was_full:
+            self._enter()
 
     def work_at(self, now: float) -> float:
         """Work placed here lately, in tokens."""
@@ -129,9 +153,9 @@ class EngineState:
         self.token_s = _mean(self.token_s, busy_s / tokens, 0.3)
         silent = self._num_silent(now)
         if silent and silent < len(self.runs):
-            self.limit = max(1.0, min(self.limit, float(len(self.runs) - silent)))
+            self._set_limit(max(1.0, min(self.limit, float(len(self.runs) - silent))))
         elif self.token_s > self.target_token_s:
-            self.limit = max(1.0, self.limit * 0.9)
+            self._set_limit(max(1.0, self.limit * 0.9))
         elif self.token_s < 0.85 * self.target_token_s:
             self._raise(peak)
 
@@ -139,8 +163,31 @@ class EngineState:
         """A stated number of slots is tried again; an unstated one is exceeded only when used."""
         if self.slots is None and peak < int(self.limit):
             return
-        most = self.slots if self.slots is not None else MAX_LIMIT
-        self.limit = min(float(most), self.limit + max(1.0, 0.05 * self.limit))
+        most = max(1, self.slots) if self.slots is not None else MAX_LIMIT
+        self._set_limit(min(float(most), self.limit + max(1.0, 0.05 * self.limit)))
+
+    def _set_limit(self, limit: float) -> None:
+        if limit != self.limit:
+            self.limit = limit
+            self._settle()
+            self._enter()
+
+    def _enter(self) -> None:
+        """Tell the fleets that load or room has changed."""
+        self.version += 1
+        if self.num_free:
+            for fleet in self.fleets:
+                fleet.enter(self)
+
+    def _settle(self) -> None:
+        """Bring the counts of slots up to date, here and in the fleets."""
+        slots = int(self.limit) if self.ok else 0
+        free = max(0, slots - len(self.runs))
+        if slots != self.num_slots or free != self.num_free:
+            for fleet in self.fleets:
+                fleet.slots += slots - self.num_slots
+                fleet.num_free += free - self.num_free
+            self.num_slots, self.num_free = slots, free
 
     def stall_after_s(self, run: Run, floor_s: float) -> float:
         """The silence after which `run` counts as stalled."""
@@ -176,18 +223,114 @@ def _mean(old: float | None, new: float, share: float = 0.1) -> float:
     return new if old is None else old + share * (new - old)
 
 
-def place(
-    ask: Ask, engines: list[EngineState], home: str | None, overload: float, now: float
-) -> EngineState | None:
-    """The engine for an ask: the one that holds its prefix unless that has had more than `overload`
-    times the mean work; else the one with the least. None when all are full."""
-    free = [each for each in engines if each.num_free > 0 and each.name not in ask.avoid]
-    if len(free) <= 1:
-        return free[0] if free else None
-    if home is not None:
-        works = {each.name: each.work_at(now) for each in engines if each.ok}
-        mean = sum(works.values()) / len(works)
-        for each in free:
-            if each.name == home and works[home] <= overload * mean + ask.predicted_tokens:
-                return each
-    return min(free, key=lambda each: (each.work_at(now) / max(each.limit, 1.0), each.name))
+class Fleet:
+    """The engines of one pool: how many slots they have, and which of them is next.
+
+    Work fades alike everywhere, so the order of the engines changes only where something begins:
+    a heap of loads, in which entries that no longer hold are passed over, finds the least loaded of
+    a thousand engines as fast as of two.
+    """
+
+    def __init__(self) -> None:
+        self.engines: list[EngineState] = []
+        self.slots = 0
+        self.num_free = 0
+        self.token_s: float | None = None  # means over its engines, as of the last survey
+        self.first_token_s = 0.0
+        self._heap: list[tuple[float, str, int, EngineState]] = []
+        self._by_name: dict[str, EngineState] = {}
+        self._work = self._work_at = 0.0
+
+    def set(self, engines: list[EngineState], now: float) -> None:
+        """From now on these."""
+        for each in self.engines:
+            each.fleets = [fleet for fleet in each.fleets if fleet is not self]
+        self.engines = engines
+        self.slots = sum(each.num_slots for each in engines)
+        self.num_free = sum(each.num_free for each in engines)
+        self._work = sum(each.work_at(now) for each in engines)
+        self._work_at = now
+        for each in engines:
+            each.fleets.append(self)
+        self._rebuild()
+        self.survey()
+
+    def survey(self) -> None:
+        """Bring the means over the engines up to date."""
+        speeds = [each.token_s for each in self.engines if each.token_s is not None]
+        firsts = [each.first_token_s for each in self.engines if each.first_token_s is not None]
+        self.token_s = sum(speeds) / len(speeds) if speeds else None
+        self.first_token_s = sum(firsts) / len(firsts) if firsts else 0.0
+
+    def add_work(self, tokens: float, now: float) -> None:
+        """Work was placed on one of them."""
+        self._work = self._work_now(now) + tokens
+        self._work_at = now
+
+    def enter(self, engine: EngineState) -> None:
+        """An engine with room has another load than before, or room again."""
+        if len(self.engines) > 1:
+            heapq.heappush(self._heap, (engine.load, engine.name, engine.version, engine))
+            if len(self._heap) > 4 * len(self.engines) + 64:
+                self._rebuild()
+
+    def place(self, ask: Ask, home: str | None, overload: float, now: float) -> EngineState | None:
+        """The engine for an ask: the one that holds its prefix unless that has had more than
+        `overload` times the mean work; else the one with the least. None when all are full.
+
+        Those that have just failed it are avoided, as long as there are others at all.
+        """
+        avoid = self._avoidable(ask.avoid)
+        if home is not None and home not in avoid:
+            found = self._home(ask, home, overload, now)
+            if found is not None:
+                return found
+        return self._least(avoid)
+
+    def has_room(self, ask: Ask) -> bool:
+        """Whether any has room that has not just failed it."""
+        if not ask.avoid:
+            return self.num_free > 0
+        return self._least(self._avoidable(ask.avoid)) is not None
+
+    def _avoidable(self, avoid: frozenset[str]) -> frozenset[str]:
+        if avoid and not any(each.name not in avoid for each in self.engines):
+            return frozenset()
+        return avoid
+
+    def _home(self, ask: Ask, home: str, overload: float, now: float) -> EngineState | None:
+        engine = self._by_name.get(home)
+        if engine is None or not engine.num_free:
+            return None
+        mean = self._work_now(now) / len(self.engines)
+        is_light = engine.work_at(now) <= overload * mean + ask.predicted_tokens
+        return engine if is_light else None
+
+    def _least(self, avoid: frozenset[str]) -> EngineState | None:
+        if len(self.engines) == 1:
+            only = self.engines[0]
+            return only if only.num_free and only.name not in avoid else None
+        heap = self._heap
+        passed: list[tuple[float, str, int, EngineState]] = []
+        found: EngineState | None = None
+        while heap and found is None:
+            _, name, version, engine = heap[0]
+            if version != engine.version or not engine.num_free:
+                heapq.heappop(heap)
+            elif name in avoid:
+                passed.append(heapq.heappop(heap))
+            else:
+                found = engine
+        for entry in passed:
+            heapq.heappush(heap, entry)
+        return found
+
+    def _work_now(self, now: float) -> float:
+        return self._work * math.exp(-max(0.0, now - self._work_at) / WORK_TAU_S)
+
+    def _rebuild(self) -> None:
+        self._by_name = {each.name: each for each in self.engines}
+        self._heap = [
+            (each.load, each.name, each.version, each) for each in self.engines if each.num_free
+        ]
+        heapq.heapify(self._heap)

@@ -5,29 +5,54 @@ counter of the service it got, divided by its weight; the waiting flow with the 
 next. A flow that comes back from being idle is lifted to the least counter of those waiting, so
 that nobody saves up. Here the expected output is charged when a turn starts and corrected while it
 runs, and what a flow used beyond the others halves every `half_life_s` while it is idle.
+
+The bound (their theorem 4.4): over any time in which two flows wait, their service divided by
+weight differs by at most 2 max(w_p L, w_q M), L the longest prompt, M the tokens of everything that
+runs at once. `tests/capacity/test_fairness.py` holds it against random histories.
 """
 
 from __future__ import annotations
 
-import heapq
+import math
+from bisect import bisect_left, insort
+from collections import deque
 from collections.abc import Callable, Iterator
 
 from fireside.capacity.asks import Ask
 
+FORGET_HALF_LIVES = 5  # after which what is left of an excess does not matter
+
 
 class Flow:
-    """One flow's standing."""
+    """One flow's standing. `order` decides between equal counters: who began to wait first."""
 
-    __slots__ = ("counter", "idle_since", "key", "num_running", "version", "waiting", "weight")
+    __slots__ = (
+        "counter",
+        "idle_since",
+        "in_line",
+        "key",
+        "most_running",
+        "num_running",
+        "order",
+        "waiting",
+        "weight",
+    )
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, counter: float) -> None:
         self.key = key
         self.weight = 1.0
-        self.counter = 0.0
+        self.counter = counter
+        self.order = 0
         self.num_running = 0
+        self.most_running = 0  # 0: no limit
         self.idle_since: float | None = None
-        self.version = 0
-        self.waiting: list[tuple[float, int, Ask]] = []  # a heap by deadline, then arrival
+        self.in_line = False  # it waits, and may run more than it does
+        self.waiting: list[tuple[float, int, Ask]] = []  # by deadline, then arrival
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it runs as many as it may."""
+        return 0 < self.most_running <= self.num_running
 
 
 class FairQueue:
@@ -36,69 +61,63 @@ class FairQueue:
     def __init__(self, half_life_s: float) -> None:
         self.half_life_s = half_life_s
         self.flows: dict[str, Flow] = {}
-        self._heap: list[tuple[float, int, int, Flow]] = []  # counter, tie, version, flow
+        self.num_waiting = 0
+        self._line: list[tuple[float, int, Flow]] = []  # sorted: counter, order
+        self._entries: dict[str, tuple[float, int, Ask]] = {}  # ask id -> its place in its flow
         self._num_with: list[int] = [0]  # how many flows have at least that many waiting
         self._floor = 0.0
         self._tie = 0
-        self.num_waiting = 0
-        self.work_waiting = 0.0
+        self._idle: deque[tuple[float, str]] = deque()
 
     def push(self, ask: Ask, deadline: float, now: float) -> None:
         """Let an ask wait in its flow."""
         flow = self._flow(ask)
-        if not flow.waiting:
-            self._lift(flow, now)
+        flow.most_running = ask.max_running
         self._tie += 1
-        heapq.heappush(flow.waiting, (deadline, self._tie, ask))
+        if not flow.waiting:
+            flow.counter = self._lifted(flow, now)
+            flow.order = self._tie
+        flow.idle_since = None
+        entry = (deadline, self._tie, ask)
+        self._entries[ask.id] = entry
+        insort(flow.waiting, entry)
         length = len(flow.waiting)
         if length >= len(self._num_with):
             self._num_with.append(0)
         self._num_with[length] += 1
         self.num_waiting += 1
-        self.work_waiting += ask.predicted_tokens
-        if length == 1:
-            self._enter(flow)
+        self._enter(flow)
 
-    def pop(self, fits: Callable[[Ask], bool]) -> Ask | None:
+    def pop(self, fits: Callable[[Ask], bool], most_passed: int | None = None) -> Ask | None:
         """The next ask, by flow; flows whose first ask does not fit are passed over."""
-        passed: list[Flow] = []
-        found: Ask | None = None
-        while found is None and (flow := self._least()) is not None:
-            head = flow.waiting[0][2]
-            if fits(head):
-                found = head
+        for num_passed, (_, _, flow) in enumerate(self._line):
+            if most_passed is not None and num_passed > most_passed:
+                break
+            head = flow.waiting[0]
+            if fits(head[2]):
                 self._floor = max(self._floor, flow.counter)
-                self._drop_head(flow)
-            else:
-                passed.append(flow)
-            self._leave(flow)
-            if found is not None and flow.waiting:
+                self._leave(flow)
+                self._take(flow, head)
+                self._tie += 1
+                flow.order = self._tie
                 self._enter(flow)
-        for flow in passed:
-            self._enter(flow)
-        return found
+                return head[2]
+        return None
 
     def peek(self) -> Ask | None:
         """The ask that `pop` would look at first."""
-        flow = self._least()
-        return flow.waiting[0][2] if flow is not None else None
+        return self._line[0][2].waiting[0][2] if self._line else None
 
-    def remove(self, ask: Ask) -> None:
+    def remove(self, ask: Ask, now: float) -> None:
         """It does not wait any more."""
+        entry = self._entries.get(ask.id)
+        if entry is None:
+            return
         flow = self.flows[ask.flow]
-        if flow.waiting and flow.waiting[0][2] is ask:
-            self._drop_head(flow)
-        else:
-            for index, entry in enumerate(flow.waiting):
-                if entry[2] is ask:
-                    self._count_out(flow, ask)
-                    del flow.waiting[index]
-                    heapq.heapify(flow.waiting)
-                    break
-            else:
-                return
+        self._take(flow, entry)
         if not flow.waiting:
             self._leave(flow)
+            self._rest(flow, now)
 
     def start(self, ask: Ask, cost: float) -> None:
         """It runs now; its flow is charged."""
@@ -109,6 +128,8 @@ class FairQueue:
             flow.counter = self._floor = max(self._floor, flow.counter)
         flow.num_running += 1
         flow.idle_since = None
+        if flow.is_full:
+            self._leave(flow)
         self.charge(flow.key, cost)
 
     def end(self, ask: Ask, correction: float, now: float) -> None:
@@ -118,16 +139,21 @@ class FairQueue:
             return
         flow.num_running -= 1
         self.charge(flow.key, correction)
-        if not flow.num_running and not flow.waiting:
-            flow.idle_since = now
+        if flow.waiting and not flow.in_line and not flow.is_full:
+            # It could not run meanwhile, so it has nothing to make up for.
+            flow.counter = max(flow.counter, self._least_counter())
+            self._enter(flow)
+        self._rest(flow, now)
 
     def charge(self, key: str, cost: float) -> None:
         """Add to a flow's counter (or take back)."""
         flow = self.flows.get(key)
         if flow is None or not cost:
             return
+        was_in_line = flow.in_line
+        self._leave(flow)
         flow.counter += cost / flow.weight
-        if cost < 0 and flow.waiting:
+        if was_in_line:
             self._enter(flow)
 
     def num_running(self, key: str) -> int:
@@ -140,93 +166,98 @@ class FairQueue:
         flow = self.flows.get(key)
         return len(flow.waiting) if flow is not None else 0
 
-    def ahead(self, key: str, mean_cost: float, behind: int | None = None) -> int:
-        """How many are served before an ask of that flow that has `behind` of its own before it.
+    def num_ready(self) -> int:
+        """How many could run if there were slots: more than a flow may run do not count."""
+        ready = 0
+        for _, _, flow in self._line:
+            length = len(flow.waiting)
+            room = flow.most_running - flow.num_running if flow.most_running else length
+            ready += max(0, min(length, room))
+        return ready
 
-        Flows take turns, so of every other flow as many as there are rounds. A flow that was served
-        beyond the others waits for them to catch up.
-        """
+    def ahead(self, key: str, mean_cost: float, now: float) -> int:
+        """How many are served before an ask of that flow that came now."""
         flow = self.flows.get(key)
-        own = len(flow.waiting) if flow is not None else 0
-        rounds = (own if behind is None else behind) + 1
-        if flow is not None and mean_cost > 0:
-            rounds += int(max(0.0, flow.counter - self._least_counter()) * flow.weight / mean_cost)
-        total = sum(self._num_with[1 : rounds + 1])
-        return max(total - (1 if behind is not None else 0), 0)
+        if flow is None:
+            return self._num_before(self._least_counter(), self._tie + 1, mean_cost, None, 0)
+        if flow.waiting:
+            return self._num_before(flow.counter, flow.order, mean_cost, flow, len(flow.waiting))
+        return self._num_before(self._lifted(flow, now), self._tie + 1, mean_cost, flow, 0)
 
     def position(self, ask: Ask, mean_cost: float) -> int:
         """How many are served before an ask that waits already."""
         flow = self.flows[ask.flow]
-        behind = sum(1 for entry in flow.waiting if entry[2] is not ask and entry < _key(flow, ask))
-        return self.ahead(ask.flow, mean_cost, behind)
+        behind = bisect_left(flow.waiting, self._entries[ask.id])
+        return self._num_before(flow.counter, flow.order, mean_cost, flow, behind)
 
     def waiting(self) -> Iterator[Ask]:
         """Everything that waits, in no order."""
-        for flow in self.flows.values():
-            for _, _, ask in flow.waiting:
-                yield ask
+        for _, _, ask in self._entries.values():
+            yield ask
 
     def forget_idle(self, now: float) -> None:
         """Drop flows that have nothing to remember."""
-        gone = [
-            flow.key
-            for flow in self.flows.values()
-            if flow.idle_since is not None
-            and (flow.counter <= self._floor or now - flow.idle_since > 10 * self.half_life_s)
-        ]
-        for key in gone:
-            del self.flows[key]
+        keep_s = FORGET_HALF_LIVES * self.half_life_s
+        while self._idle and now - self._idle[0][0] > keep_s:
+            since, key = self._idle.popleft()
+            flow = self.flows.get(key)
+            if flow is not None and flow.idle_since == since:
+                del self.flows[key]
+
+    def _num_before(
+        self, counter: float, order: int, mean_cost: float, own: Flow | None, behind: int
+    ) -> int:
+        """Flows take turns: of the others as many as there are rounds until this one's is reached.
+
+        Counted as if every turn cost `mean_cost`, and every flow weighed the same.
+        """
+        weight = own.weight if own is not None else 1.0
+        reached = counter + behind * mean_cost / weight
+        num_flows = bisect_left(self._line, (reached, order))
+        if own is not None and own.in_line and (own.counter, own.order) < (reached, order):
+            num_flows -= 1
+        rounds = 1
+        if mean_cost > 0:
+            rounds += int(max(0.0, reached - self._least_counter()) / mean_cost)
+        num_own = len(own.waiting) if own is not None else 0
+        later = sum(self._num_with[2 : rounds + 1]) - max(0, min(num_own, rounds) - 1)
+        return num_flows + max(0, later) + behind
 
     def _flow(self, ask: Ask) -> Flow:
         flow = self.flows.get(ask.flow)
         if flow is None:
-            flow = self.flows[ask.flow] = Flow(ask.flow)
-            flow.counter = self._least_counter()
+            flow = self.flows[ask.flow] = Flow(ask.flow, self._least_counter())
         flow.weight = ask.weight
         return flow
 
-    def _lift(self, flow: Flow, now: float) -> None:
+    def _lifted(self, flow: Flow, now: float) -> float:
+        """The counter with which a flow that did not wait begins to."""
         least = self._least_counter()
         excess = flow.counter - least
         if excess > 0 and flow.idle_since is not None:
-            excess *= 0.5 ** (max(0.0, now - flow.idle_since) / self.half_life_s)
-        flow.counter = least + max(0.0, excess)
-        flow.idle_since = None
-
-    def _least(self) -> Flow | None:
-        heap = self._heap
-        while heap:
-            counter, _, version, flow = heap[0]
-            if version != flow.version or not flow.waiting:
-                heapq.heappop(heap)
-            elif counter < flow.counter:
-                heapq.heappop(heap)
-                self._enter(flow)
-            else:
-                return flow
-        return None
+            excess *= math.exp2(-max(0.0, now - flow.idle_since) / self.half_life_s)
+        return least + max(0.0, excess)
 
     def _least_counter(self) -> float:
-        flow = self._least()
-        return flow.counter if flow is not None else self._floor
+        return self._line[0][0] if self._line else self._floor
 
     def _enter(self, flow: Flow) -> None:
-        flow.version += 1
-        self._tie += 1
-        heapq.heappush(self._heap, (flow.counter, self._tie, flow.version, flow))
+        if flow.waiting and not flow.in_line and not flow.is_full:
+            insort(self._line, (flow.counter, flow.order, flow))
+            flow.in_line = True
 
     def _leave(self, flow: Flow) -> None:
-        flow.version += 1
+        if flow.in_line:
+            del self._line[bisect_left(self._line, (flow.counter, flow.order))]
+            flow.in_line = False
 
-    def _drop_head(self, flow: Flow) -> None:
-        self._count_out(flow, flow.waiting[0][2])
-        heapq.heappop(flow.waiting)
+    def _rest(self, flow: Flow, now: float) -> None:
+        if not flow.num_running and not flow.waiting:
+            flow.idle_since = now
+            self._idle.append((now, flow.key))
 
-    def _count_out(self, flow: Flow, ask: Ask) -> None:
+    def _take(self, flow: Flow, entry: tuple[float, int, Ask]) -> None:
         self._num_with[len(flow.waiting)] -= 1
         self.num_waiting -= 1
-        self.work_waiting -= ask.predicted_tokens
-
-
-def _key(flow: Flow, ask: Ask) -> tuple[float, int, Ask]:
-    return next(entry for entry in flow.waiting if entry[2] is ask)
+        del flow.waiting[bisect_left(flow.waiting, entry)]
+        del self._entries[entry[2].id]

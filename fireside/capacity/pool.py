@@ -6,15 +6,18 @@ import math
 from collections import deque
 
 from fireside.capacity.asks import Ask
-from fireside.capacity.engines import EngineState
+from fireside.capacity.engines import EngineState, Fleet
 from fireside.capacity.fairness import FairQueue
 from fireside.capacity.ladder import LadderState
-from fireside.capacity.policy import BANDS, WATCHED, Band, Policy
+from fireside.capacity.policy import BANDS, PREEMPTIBLE, WATCHED, Band, Policy
 from fireside.capacity.prediction import WaitCalibration
 
 DEMAND_RISE_S = 20.0  # a reserve that comes too late is no reserve
 DEMAND_FALL_S = 120.0
 PRESSURE_TAU_S = 30.0
+SERVED_TAU_S = 60.0  # over which a band gets its own share
+LEND_LOOK = 64  # of those who wait, when a slot can only be lent to a short reply
+GRAIN_S = 0.05  # means are not brought up to date more often
 SPREAD = 2.0  # standard deviations of a Poisson number that a reserve covers
 
 
@@ -23,8 +26,7 @@ class Pool:
 
     def __init__(self, name: str, policy: Policy) -> None:
         self.name = name
-        self.policy = policy
-        self.engines: list[EngineState] = []
+        self.fleet = Fleet()
         self.queues = {band: FairQueue(policy.half_life_s) for band in BANDS}
         self.running = dict.fromkeys(BANDS, 0)
         self.resuming: deque[Ask] = deque()
@@ -34,17 +36,24 @@ class Pool:
         self.offered_s = dict.fromkeys(BANDS, 0.0)  # moving rate of slot seconds asked for
         self.calibration = {band: WaitCalibration() for band in BANDS}
         self.ladder = LadderState()
+        self.served = dict.fromkeys(BANDS, 0.0)  # moving mean of running
         self._demand_at = self._offered_at = 0.0
+        self.set_policy(policy)
+
+    @property
+    def engines(self) -> list[EngineState]:
+        """Those that answer."""
+        return self.fleet.engines
 
     @property
     def slots(self) -> int:
         """Of the engines that answer."""
-        return sum(int(each.limit) for each in self.engines if each.ok)
+        return self.fleet.slots
 
     @property
     def num_free(self) -> int:
         """Slots that could be given now."""
-        return sum(each.num_free for each in self.engines)
+        return self.fleet.num_free
 
     @property
     def pressure(self) -> float:
@@ -55,6 +64,7 @@ class Pool:
     def set_policy(self, policy: Policy) -> None:
         """Follow other rules from now on."""
         self.policy = policy
+        self._shares = {band: policy.bands[band].min_share for band in BANDS}
         for queue in self.queues.values():
             queue.half_life_s = policy.half_life_s
 
@@ -63,20 +73,23 @@ class Pool:
     def count_demand(self, now: float) -> None:
         """Bring the moving means up to `now`; call before a count changes."""
         span_s = now - self._demand_at
-        if span_s <= 0:
+        if span_s < GRAIN_S:
             return
         rise, fall = math.exp(-span_s / DEMAND_RISE_S), math.exp(-span_s / DEMAND_FALL_S)
-        demand, running, queues = self.demand, self.running, self.queues
+        keep_served = math.exp(-span_s / SERVED_TAU_S)
+        demand, running, queues, served = self.demand, self.running, self.queues, self.served
         for band in WATCHED:
             present = running[band] + queues[band].num_waiting
             keep = rise if present > demand[band] else fall
             demand[band] = demand[band] * keep + present * (1 - keep)
+        for band in BANDS:
+            served[band] = served[band] * keep_served + running[band] * (1 - keep_served)
         self._demand_at = now
 
     def count_offer(self, band: Band, slot_s: float, now: float) -> None:
         """Somebody asks for `slot_s` seconds of a slot."""
         span_s = now - self._offered_at
-        if span_s > 0:
+        if span_s >= GRAIN_S:
             keep = math.exp(-span_s / PRESSURE_TAU_S)
             for each in self.offered_s:
                 self.offered_s[each] *= keep
@@ -85,10 +98,8 @@ class Pool:
 
     def slot_seconds(self, ask: Ask) -> float:
         """How long an ask is likely to hold a slot."""
-        known = [each.token_s for each in self.engines if each.token_s is not None]
-        if not known:
-            return self.service_s
-        return ask.predicted_tokens * min(known) + 0.0001 * ask.prompt_tokens
+        token_s = self.fleet.token_s  # what prompts take of everybody's time is in it
+        return self.service_s if token_s is None else ask.predicted_tokens * token_s
 
     # whose the slots are
 
@@ -98,12 +109,20 @@ class Pool:
         # What was refused counts too, or a reserve that is too small would keep itself small.
         mean = max(self.demand[band], self.offered_s[band]) if factor else 0.0
         wanted = round(max(factor * mean, mean + SPREAD * math.sqrt(mean)))
-        owed = sum(each.min_share for name, each in self.policy.bands.items() if name is not band)
+        if not wanted:
+            return 0
+        owed = sum(self._shares.values()) - self._shares[band]
         return max(0, min(wanted, int(self.slots * (1 - owed)), self.slots - 1))
 
     def is_owed(self, band: Band) -> bool:
-        """Whether a band runs less than the share of the slots that is its own."""
-        return self.running[band] < int(self.policy.bands[band].min_share * self.slots)
+        """Whether a band has had less than the share of the slots that is its own.
+
+        By time, not only by number: a share of a tenth of two slots is a slot for a tenth of it.
+        """
+        own = self._shares[band] * self.slots
+        return self.running[band] < own and (
+            self.running[band] + 1 <= own or self.served[band] < own
+        )
 
     def free_for(self, band: Band) -> int:
         """Free slots less those kept for the bands above."""
@@ -127,7 +146,7 @@ class Pool:
             if above is band:
                 break
             taken += max(self.reserve(above), self.running[above])
-        own = self.policy.bands[band].min_share * self.slots
+        own = self._shares[band] * self.slots
         return max(self.slots - taken, own, 0.25)
 
     def may_start(self, ask: Ask) -> bool:
@@ -149,6 +168,24 @@ class Pool:
                 break
         return True
 
+    def pop(self, band: Band) -> Ask | None:
+        """Take the next ask of a band that may start out of its line."""
+        queue = self.queues[band]
+        if self.free_for(band) > 0:
+            return queue.pop(self._fits)
+        if band is Band.FREE and self._can_lend():
+            return queue.pop(self._fits, LEND_LOOK)
+        return None
+
+    def num_wanted(self) -> int:
+        """Slots that somebody waits for and that are not free for them."""
+        wanted = ready = len(self.resuming)
+        for band in BANDS:
+            if band not in PREEMPTIBLE and self.queues[band].num_waiting:
+                ready += self.queues[band].num_ready()
+                wanted = max(wanted, ready - self.free_for(band))
+        return wanted
+
     def num_above(self, band: Band) -> int:
         """How many wait in the bands above, or go on with what they had begun."""
         total = len(self.resuming)
@@ -162,7 +199,13 @@ class Pool:
         """A short reply may use an idle reserve, as long as half of it stays."""
         if ask.band is not Band.FREE or ask.predicted_tokens > self.policy.lend_below_tokens:
             return False
-        return self.num_free > max(1, self.kept_above(ask.band) // 2)
+        return self._can_lend()
+
+    def _can_lend(self) -> bool:
+        return self.num_free > max(1, self.kept_above(Band.FREE) // 2)
+
+    def _fits(self, ask: Ask) -> bool:
+        return self.may_start(ask) and self.fleet.has_room(ask)
 
     def _could_start(self, band: Band) -> bool:
         head = self.queues[band].peek()

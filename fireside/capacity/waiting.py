@@ -6,7 +6,7 @@ import hashlib
 
 from fireside.capacity.asks import Ask, Reason, Refused
 from fireside.capacity.ladder import Rung
-from fireside.capacity.policy import Band
+from fireside.capacity.policy import WATCHED, Band
 from fireside.capacity.pool import Pool
 from fireside.capacity.prediction import WaitRange
 
@@ -17,13 +17,13 @@ NO_ENGINE_RETRY_S = 5.0
 
 
 class Wait:
-    """One ask in line."""
+    """One ask in line, since when, until when, and how long it was thought to take."""
 
-    __slots__ = ("ask", "deadline", "give_up_at", "raw_s")
+    __slots__ = ("ask", "give_up_at", "raw_s", "since")
 
-    def __init__(self, ask: Ask, deadline: float, give_up_at: float, raw_s: float | None) -> None:
+    def __init__(self, ask: Ask, since: float, give_up_at: float, raw_s: float | None) -> None:
         self.ask = ask
-        self.deadline = deadline
+        self.since = since
         self.give_up_at = give_up_at
         self.raw_s = raw_s
 
@@ -59,8 +59,9 @@ def refusal(pool: Pool, ask: Ask, wait: WaitRange, now: float) -> Refused | None
         share = chosen_share(pool)
         if share < 1 and not is_chosen(ask, share, now):
             return Refused(ask.id, Reason.NOT_THIS_HOUR, max(MIN_RETRY_S, HOUR_S - now % HOUR_S))
-    first_s = max((each.first_token_s or 0.0 for each in pool.engines), default=0.0)
-    if wait.high_s + first_s > pool.policy.admit_at * rules.first_token_s:
+    # Where nobody watches, nothing is late before it is given up.
+    within_s = rules.first_token_s if ask.band in WATCHED else rules.patience_s
+    if wait.high_s + pool.fleet.first_token_s > pool.policy.admit_at * within_s:
         return Refused(ask.id, Reason.WAIT_TOO_LONG, retry_s(pool, ask.band))
     return None
 
