@@ -26,7 +26,13 @@ from fireside.engine.backends.http_client import (
     Reply,
     split_url,
 )
-from fireside.engine.backends.openai_errors import parse_error, refusal, stream_failure
+from fireside.engine.backends.openai_errors import (
+    begins_with_error,
+    parse_error,
+    refusal,
+    refuses_priority,
+    stream_failure,
+)
 from fireside.engine.backends.openai_listing import (
     Listing,
     Props,
@@ -35,6 +41,7 @@ from fireside.engine.backends.openai_listing import (
     flavour_of,
     models_of,
 )
+from fireside.engine.backends.openai_load import LoadReader
 from fireside.engine.backends.openai_request import Flavour, HttpCall, call_for
 from fireside.engine.backends.openai_stream import (
     MAX_REPLY_BYTES,
@@ -46,13 +53,14 @@ from fireside.engine.errors import EngineStalled, EngineUnreachable, GarbledRepl
 from fireside.engine.ports import (
     Embeddings,
     EngineHealth,
+    EngineLoad,
     EngineModel,
     GenerationRequest,
     Sampling,
     TextPrompt,
 )
 from fireside.engine.settings import EngineSettings
-from fireside.errors import BackendFailed, FiresideError
+from fireside.errors import BackendFailed, FiresideError, UserError
 from fireside.kit.ids import NewId, new_id
 
 MAX_ERROR_BYTES = 64 * 1024
@@ -62,6 +70,7 @@ HEALTH_TIMEOUT_S = 2.0
 LISTING_TIMEOUT_S = 10.0
 BACKOFF_S = 0.1
 RETRIED = frozenset({502, 503, 504})
+PRIORITY_PAUSE_S = 600.0  # a server that refused priorities is not sent any for so long
 SUSPECT_S = 60.0  # how long an engine that stalled is reported as not ok, unless it speaks again
 
 _INFILL_PROBE = GenerationRequest("", TextPrompt("a", suffix="b"), Sampling(max_tokens=1))
@@ -155,6 +164,7 @@ class OpenAICompatibleEngine:
         self._stalled_at_s: float | None = None
         self.last_progress_s = 0.0  # loop time of the latest token of any reply
         self._props: Props | None = None
+        self._priority_from_s = 0.0  # loop time from which priorities are sent
         headers = {} if not api_key else {"authorization": f"Bearer {api_key}"}
         url = base_url.rstrip("/")
         if not split_url(url).path:
@@ -163,6 +173,7 @@ class OpenAICompatibleEngine:
         self._http = HttpClient(url, headers=headers, connect_timeout_s=connect_s)
         root = url.removesuffix("/v1")
         self._root_http = HttpClient(root, headers=headers, connect_timeout_s=connect_s)
+        self._loads = LoadReader(self._root_http)
 
     @property
     def name(self) -> str:
@@ -170,12 +181,15 @@ class OpenAICompatibleEngine:
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[StreamEvent, None]:
         """Stream one message; see the port."""
-        call = call_for(request, await self._known_flavour())
         loop = asyncio.get_running_loop()
+        flavour = await self._known_flavour()
+        takes_priority = loop.time() >= self._priority_from_s
+        call = call_for(request, flavour, takes_priority=takes_priority)
         pace = _Pace(loop.time(), self._settings)
         reader = ChunkReader(self._new_call_id, infill=call.infill)
         feed = reader.feed_whole if call.whole else reader.feed
-        reply, pieces = await self._begin(call, request)
+        begin = self._begin_ordered if call.ordered else self._begin
+        reply, pieces = await begin(call, request)
         ended = False
         try:
             if isinstance(request.prompt, TextPrompt) and request.prompt.echo:
@@ -246,6 +260,13 @@ class OpenAICompatibleEngine:
                 return EngineHealth(False, f"It stopped producing tokens {ago_s:.0f} seconds ago.")
         return EngineHealth(True)
 
+    async def load(self) -> EngineLoad | None:
+        """What the server states about its work, within 2 s; None when it does not answer.
+
+        Nothing is asked before its kind is known, and nothing of kinds that tell nothing.
+        """
+        return await self._loads.read(self._flavour or Flavour.GENERIC)
+
     async def aclose(self) -> None:
         """Close the idle connections; replies in progress close theirs."""
         self._http.close()
@@ -255,6 +276,22 @@ class OpenAICompatibleEngine:
         if self._flavour is None:
             await self.models()
         return self._flavour or Flavour.GENERIC
+
+    async def _begin_ordered(
+        self, call: HttpCall, request: GenerationRequest
+    ) -> tuple[Reply, list[bytes]]:
+        """As `_begin`, and again without the priority when the server will not have one."""
+        try:
+            reply, pieces = await self._begin(call, request)
+            if not (begins_with_error(pieces) and b"riority" in b"".join(pieces)):
+                return reply, pieces
+            reply.close()
+        except UserError as error:
+            if not refuses_priority(error):
+                raise
+        self._priority_from_s = asyncio.get_running_loop().time() + PRIORITY_PAUSE_S
+        flavour = await self._known_flavour()
+        return await self._begin(call_for(request, flavour, takes_priority=False), request)
 
     async def _begin(self, call: HttpCall, request: GenerationRequest) -> tuple[Reply, list[bytes]]:
         """The reply and the first pieces of its body; tries again until there are some."""

@@ -132,6 +132,17 @@ def stream_failure(engine: str, error: WireError, model: str) -> FiresideError:
     return GarbledReply(engine, "reported an error in the middle of its answer")
 
 
+def refuses_priority(error: FiresideError) -> bool:
+    """Whether the refusal is of the field `priority`, which vLLM may take only if told so."""
+    return error.code == "refused_by_engine" and "priority" in error.message.lower()
+
+
+def begins_with_error(pieces: list[bytes]) -> bool:
+    """Whether a stream opens with an error object, as vLLM's do for what it checks late."""
+    start = b"".join(pieces)[:200].lstrip().removeprefix(b"data:").lstrip()
+    return start.startswith((b'{"error"', b'{"object":"error"', b'{"object": "error"'))
+
+
 def context_error(error: WireError | None) -> ContextTooLong | None:
     """ContextTooLong when that is what `error` says, with the numbers it names."""
     if error is None:

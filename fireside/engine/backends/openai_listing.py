@@ -36,6 +36,7 @@ class ListedModel(msgspec.Struct, frozen=True):
     meta: _Meta | None = None  # llama.cpp
     architecture: _Architecture | None = None  # OpenRouter, llama.cpp
     type: str | None = None  # LM Studio, Together
+    parent: str | None = None  # vLLM, SGLang: the model that an adapter belongs to
 
 
 class Listing(msgspec.Struct, frozen=True):
@@ -100,15 +101,20 @@ def models_of(
 ) -> tuple[EngineModel, ...]:
     """The listed models that make text or vectors."""
     models = []
-    for listed in listing.data[:MAX_MODELS]:
+    by_name = {each.id: each for each in listing.data[:MAX_MODELS]}
+    for listed in by_name.values():
         name = listed.id.lower()
         if not 0 < len(name) <= MAX_NAME_CHARS or any(word in name for word in _NOT_FOR_TEXT):
             continue
+        base = by_name.get(listed.parent or "")
+        # An adapter has its base's window, and is said to have none.
+        told = _context_tokens(listed) or (_context_tokens(base) if base is not None else None)
         models.append(
             EngineModel(
                 name=listed.id,
-                context_tokens=_context_tokens(listed) or unknown_context_tokens,
+                context_tokens=told or unknown_context_tokens,
                 capabilities=_capabilities(listed, name, flavour, props),
+                base=base.id if base is not None and base is not listed else "",
             )
         )
     return tuple(models)

@@ -99,6 +99,8 @@ class ChatBody(msgspec.Struct, frozen=True, omit_defaults=True):
     logit_bias: dict[str, float] | UnsetType = UNSET
     stop: list[str] | UnsetType = UNSET
     seed: int | UnsetType = UNSET
+    priority: int | UnsetType = UNSET
+    cache_salt: str | UnsetType = UNSET
 
 
 class TextBody(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -121,6 +123,8 @@ class TextBody(msgspec.Struct, frozen=True, omit_defaults=True):
     logit_bias: dict[str, float] | UnsetType = UNSET
     stop: list[str] | UnsetType = UNSET
     seed: int | UnsetType = UNSET
+    priority: int | UnsetType = UNSET
+    cache_salt: str | UnsetType = UNSET
 
 
 class InfillBody(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -153,6 +157,7 @@ class HttpCall(msgspec.Struct, frozen=True):
     """What to send. `at_root`: the path is not below /v1. `infill`: the answer is llama.cpp's.
 
     `whole`: it is not a stream. `extra_s`: how much longer than a first token the head may take.
+    `ordered`: it names a priority, which a server may refuse.
     """
 
     path: str
@@ -161,11 +166,17 @@ class HttpCall(msgspec.Struct, frozen=True):
     infill: bool = False
     whole: bool = False
     extra_s: float = 0.0
+    ordered: bool = False
 
 
-def call_for(request: GenerationRequest, flavour: Flavour) -> HttpCall:
+def call_for(
+    request: GenerationRequest, flavour: Flavour, *, takes_priority: bool = True
+) -> HttpCall:
     """The HTTP call that runs `request`. Raises UserError when this flavour cannot express it."""
     prompt = request.prompt
+    if request.priority and not (takes_priority and flavour is Flavour.VLLM):
+        # SGLang has the field too, but by default the other way round: there higher runs sooner.
+        request = msgspec.structs.replace(request, priority=0)
     if isinstance(prompt, TextPrompt) and prompt.suffix is not None:
         if flavour is Flavour.LLAMA_CPP:
             body = _infill(prompt.text, prompt.suffix, request.sampling)
@@ -176,7 +187,8 @@ def call_for(request: GenerationRequest, flavour: Flavour) -> HttpCall:
         path, encoded = "/chat/completions", _encode(_chat(request, prompt, flavour, stream))
     else:
         path, encoded = "/completions", _encode(_text(request, prompt, flavour, stream))
-    return HttpCall(path, encoded, whole=not stream, extra_s=extra_s or 0.0)
+    ordered = request.priority != 0
+    return HttpCall(path, encoded, whole=not stream, extra_s=extra_s or 0.0, ordered=ordered)
 
 
 def _whole_extra_s(request: GenerationRequest, flavour: Flavour) -> float | None:
@@ -226,6 +238,8 @@ def _chat(
         logit_bias=dict(sampling.logit_bias) if sampling.logit_bias else UNSET,
         stop=list(sampling.stop) if sampling.stop else UNSET,
         seed=_set(sampling.seed),
+        priority=request.priority or UNSET,
+        cache_salt=_salt(request, flavour),
     )
 
 
@@ -253,6 +267,8 @@ def _text(
         logit_bias=dict(sampling.logit_bias) if sampling.logit_bias else UNSET,
         stop=list(sampling.stop) if sampling.stop else UNSET,
         seed=_set(sampling.seed),
+        priority=request.priority or UNSET,
+        cache_salt=_salt(request, flavour),
     )
 
 
@@ -316,6 +332,11 @@ def _progress(flavour: Flavour) -> bool | UnsetType:
     # llama.cpp notices that its client left only when it writes, and while it reads a prompt it
     # writes nothing but this.
     return True if flavour is Flavour.LLAMA_CPP else UNSET
+
+
+def _salt(request: GenerationRequest, flavour: Flavour) -> str | UnsetType:
+    salted = flavour in {Flavour.VLLM, Flavour.SGLANG}
+    return request.cache_salt if salted and request.cache_salt else UNSET
 
 
 def _set(value: T | None) -> T | UnsetType:

@@ -89,6 +89,7 @@ class ScriptedServer:
         self.num_left = 0  # clients that left in mid-reply
         self.num_connections = 0  # ever made
         self.url = ""
+        self.pages: dict[str, str] = {}  # what other paths answer, as text
         self._open: set[asyncio.StreamWriter] = set()
         self._owner = owner
         self._api_key = api_key
@@ -136,6 +137,8 @@ class ScriptedServer:
             await out.json(200, await self._embeddings(body))
         elif path in {"/v1/chat/completions", "/v1/completions"}:
             return await self._generate(body, out, chat="chat" in path)
+        elif page := self.pages.get(path):
+            await out.text(page)
         else:
             await out.error(404, None, "")
         return True
@@ -302,6 +305,13 @@ class _Out:
         encoded = msgspec.json.encode(body)
         head = f"HTTP/1.1 {status} .\r\ncontent-type: application/json\r\n"
         self._writer.write(f"{head}content-length: {len(encoded)}\r\n\r\n".encode() + encoded)
+        await self._writer.drain()
+
+    async def text(self, text: str) -> None:
+        """A whole response of plain text."""
+        encoded = text.encode()
+        head = f"HTTP/1.1 200 .\r\ncontent-type: text/plain\r\ncontent-length: {len(encoded)}"
+        self._writer.write(head.encode() + b"\r\n\r\n" + encoded)
         await self._writer.drain()
 
     async def error(self, status: int, code: str | None, message: str) -> None:
