@@ -12,7 +12,7 @@ from fireside.engine.backends.openai_compatible import OpenAICompatibleEngine
 from fireside.engine.backends.openai_request import Flavour
 from fireside.engine.catalog import Offer
 from fireside.engine.domain import EngineId, EngineKind, EngineRecord, EngineView
-from fireside.engine.ports import EngineModel
+from fireside.engine.ports import EngineLoad, EngineModel
 from fireside.engine.settings import EngineSettings
 from fireside.errors import FiresideError
 from fireside.kit.sealing import Sealer
@@ -32,6 +32,7 @@ class _Remote:
         self.ok = False
         self.detail = "It has not been asked yet." if engine is not None else ""
         self.num_failed = 0
+        self.load: EngineLoad | None = None
 
 
 class RemoteEngines:
@@ -74,6 +75,30 @@ class RemoteEngines:
                 remote = self._remotes.get(id)
                 if remote is not None and remote.engine is not None and remote.record.enabled:
                     tasks.start_soon(self._look_at, remote, remote.engine)
+
+    async def watch_loads(self) -> None:
+        """Ask engines every few seconds how busy they are, until cancelled."""
+        if not self._settings.load_interval_s:
+            return
+        while True:
+            await anyio.sleep(self._settings.load_interval_s)
+            await self.look_at_loads()
+
+    async def look_at_loads(self) -> None:
+        """Ask them once, all at the same time; takes up to 2 s."""
+        async with anyio.create_task_group() as tasks:
+            for remote in self._remotes.values():
+                remote.load = remote.load if remote.record.enabled else None
+                if remote.engine is not None and remote.record.enabled and remote.ok:
+                    tasks.start_soon(self._look_at_load, remote, remote.engine)
+
+    def loads(self) -> dict[str, EngineLoad]:
+        """What engines stated about their work a moment ago, by name; silent ones are absent."""
+        return {
+            remote.record.name: remote.load
+            for remote in self._remotes.values()
+            if remote.load is not None and remote.ok
+        }
 
     def pause_s(self) -> float:
         """How long to wait before the next look, a little different each time."""
@@ -136,6 +161,9 @@ class RemoteEngines:
             remote.detail = str(error)
             return remote
         return _Remote(record, engine)
+
+    async def _look_at_load(self, remote: _Remote, engine: OpenAICompatibleEngine) -> None:
+        remote.load = await engine.load()
 
     async def _look_at(self, remote: _Remote, engine: OpenAICompatibleEngine) -> None:
         before = (remote.ok, remote.models)

@@ -103,6 +103,7 @@ class EngineService:
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
             tasks.start_soon(self.embedded.run)
+            tasks.start_soon(self.remote.watch_loads)
             try:
                 while True:
                     await anyio.sleep(self.remote.pause_s())

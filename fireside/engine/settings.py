@@ -131,6 +131,15 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
             ge=0.05, le=3600, description="How often engines are asked for models and health."
         ),
     ] = 15.0
+    load_interval_s: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0,
+            le=3600,
+            description="How often vLLM, SGLang and llama.cpp servers are asked how busy they are. "
+            "0: never.",
+        ),
+    ] = 3.0
     drain_timeout_s: Annotated[
         float,
         msgspec.Meta(

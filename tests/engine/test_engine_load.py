@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
+import anyio
 import msgspec
 import pytest
 
 from fireside.conversation.message import Role, text_message
+from fireside.db.database import Database
 from fireside.engine.backends.openai_compatible import OpenAICompatibleEngine
 from fireside.engine.backends.openai_listing import decode_listing, models_of
 from fireside.engine.backends.openai_load import Figures, hit_rate, slots_load
@@ -21,7 +24,11 @@ from fireside.engine.ports import (
     GenerationRequest,
     TextPrompt,
 )
+from fireside.engine.service import NewEngine, build_engines
 from fireside.engine.settings import EngineSettings
+from fireside.kit.clock import SystemClock
+from fireside.kit.ids import new_id
+from fireside.kit.pubsub import Broker
 
 VLLM = """\
 # HELP vllm:num_requests_running Number of requests in model execution batches.
@@ -220,3 +227,29 @@ def test_an_adapter_names_its_base_and_has_its_window() -> None:
     assert (models["tuned"].base, models["tuned"].context_tokens) == ("base", 2048)
     assert (models["base"].base, models["stray"].base, models["self"].base) == ("", "", "")
     assert models["stray"].context_tokens == 999
+
+
+async def test_the_house_knows_how_busy_each_engine_is(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    settings = EngineSettings(
+        embedded=False, hub_url="", refresh_interval_s=0.05, load_interval_s=0.02
+    )
+    service = build_engines(sqlite_database, settings, tmp_path, SystemClock(), new_id, Broker())
+    server = ScriptedServer(ScriptedEngine(), owner="sglang")
+    server.pages["/metrics"] = SGLANG
+    async with server.serving() as url, anyio.create_task_group() as tasks:
+        tasks.start_soon(service.run)
+        async with sqlite_database.write() as tx:
+            record = await service.add(tx, NewEngine("gpu-1", url))
+        await service.refresh()
+        with anyio.fail_after(20):
+            while not service.remote.loads():
+                await anyio.sleep(0.01)
+        assert service.remote.loads() == {"gpu-1": EngineLoad(None, 8, 4, 0.52)}
+        async with sqlite_database.write() as tx:
+            await service.set_enabled(tx, record.id, False, "somebody")
+        await service.refresh()
+        assert service.remote.loads() == {}
+        tasks.cancel_scope.cancel()
+    await service.aclose()
