@@ -22,7 +22,10 @@ class Outcome:
         "ended_at",
         "error",
         "first_at",
+        "head",
         "lag_s",
+        "last_at",
+        "longest_gap_s",
         "num_events",
         "num_spoken",
         "prompt",
@@ -34,8 +37,10 @@ class Outcome:
         self.prompt = prompt
         self.lag_s = 0.0
         self.sent_at = self.first_at = self.ended_at = self.aborted_at = 0.0
+        self.last_at = self.longest_gap_s = 0.0
         self.num_events = 0
         self.num_spoken = 0
+        self.head = b""
         self.status = 0
         self.error = ""
         self.body = b""
@@ -61,6 +66,11 @@ class Client(asyncio.Protocol):
     def usable(self) -> bool:
         """Whether another request may be sent."""
         return self._transport is not None and self._outcome is None
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What is under way."""
+        return self._outcome
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is not a subclass
@@ -114,7 +124,10 @@ class Client(asyncio.Protocol):
         if self._count_spoken:
             outcome.num_spoken += len(_SPOKEN.findall(data))
         seen = self._tail + data
-        outcome.num_events += seen.count(_EVENT)
+        num_new = seen.count(_EVENT)
+        if num_new:
+            self._note_gap(outcome)
+        outcome.num_events += num_new
         self._tail = seen[-6:]
         if self._left is not None:
             self._left -= len(data)
@@ -128,9 +141,18 @@ class Client(asyncio.Protocol):
             self._abort_after = 0
             self.close()
 
+    def _note_gap(self, outcome: Outcome) -> None:
+        if outcome.first_at == 0.0:
+            return
+        now = time.monotonic()
+        if outcome.last_at:
+            outcome.longest_gap_s = max(outcome.longest_gap_s, now - outcome.last_at)
+        outcome.last_at = now
+
     def _read_head(self, head: bytes, outcome: Outcome) -> None:
         self._in_body = True
         outcome.status = int(head[9:12])
+        outcome.head = head
         lower = head.lower()
         if b"transfer-encoding: chunked" in lower:
             self._chunked = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections import deque
 from typing import Protocol
@@ -11,6 +12,9 @@ import msgspec
 
 from bench.gateway.replica import Sequence
 from bench.gateway.words import VOCABULARY, prompt_hash, token_at
+
+_WHOLE_LENGTH = re.compile(r"~(\d{1,6})~")
+"""In front of a prompt: after how many tokens the reply to it is over."""
 
 WORDS = tuple(word.encode() for word in VOCABULARY)
 
@@ -141,10 +145,11 @@ class Reply(Sequence):
     ) -> None:
         num_chars = sum(len(x.text()) for x in request.messages)
         begin = len(begun.split())  # a reply that was begun goes on where it stopped
+        text = request.last_user_text()
+        if found := _WHOLE_LENGTH.match(text):
+            reply_tokens = min(reply_tokens, int(found[1]))
         limit = min(begin + (request.wanted() or reply_tokens), reply_tokens)
-        super().__init__(
-            prompt_hash(request.last_user_text()), max(1, num_chars // 4), begin, limit
-        )
+        super().__init__(prompt_hash(text), max(1, num_chars // 4), begin, limit)
         self.owner = owner
         self.request = request
         self.num_prompt_tokens = self.prefill_left
