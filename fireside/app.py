@@ -41,6 +41,7 @@ from fireside.api.page import PageFiles, find_page_root, serve_page
 from fireside.api.schema import openapi_config, serve_document
 from fireside.billing.repository import UsageRepository
 from fireside.billing.service import Meter
+from fireside.capacity.service import Gate
 from fireside.chat.endpoints import CONTROLLERS as CHAT_CONTROLLERS
 from fireside.chat.feed import Feed
 from fireside.chat.journal import Journal
@@ -79,6 +80,7 @@ class Services:
     accounts: AccountService
     engines: EngineService
     catalog: ModelCatalog
+    gate: Gate
     meter: Meter
     metrics: Metrics
     live: Live
@@ -105,16 +107,19 @@ def build(
     )
     accounts = build_accounts(db, settings.accounts, clock, new_id)
     engines = build_engines(db, settings.engine, settings.data_dir, clock, new_id, broker)
+    gate = Gate(engines.catalog, settings.capacity, clock, new_id)
     conversations = HistoryRepository()
     journal = Journal(db, TurnRepository(), clock, settings.chat.journal_interval_s)
     turns = TurnService(
         database=db,
         history=conversations,
         turns=TurnRepository(),
-        opener=TurnOpener(conversations, TurnRepository(), accounts, settings.chat, clock, new_id),
-        runner=ReplyRunner(engines.catalog, journal, meter, clock, settings.chat),
+        opener=TurnOpener(
+            conversations, TurnRepository(), accounts, gate, settings.chat, clock, new_id
+        ),
+        runner=ReplyRunner(gate, journal, meter, clock, settings.chat),
         journal=journal,
-        titles=TitleWriter(db, conversations, engines.catalog, meter, feed, clock),
+        titles=TitleWriter(db, conversations, gate, meter, feed, clock),
         catalog=engines.catalog,
         feed=feed,
         clock=clock,
@@ -141,6 +146,7 @@ def build(
         accounts=accounts,
         engines=engines,
         catalog=engines.catalog,
+        gate=gate,
         meter=meter,
         metrics=metrics,
         live=live,
@@ -164,6 +170,7 @@ async def running(services: Services) -> AsyncIterator[None]:
     """
     async with anyio.create_task_group() as lower:
         lower.start_soon(services.engines.run)
+        lower.start_soon(services.gate.run)
         lower.start_soon(services.meter.run)
         lower.start_soon(services.accounts.run)
         lower.start_soon(services.history.run, services.db)
@@ -243,6 +250,7 @@ def _dependencies(services: Services) -> dict[str, Provide]:
         metrics=services.metrics,
         clock=services.clock,
         new_id=services.new_id,
+        gate=services.gate,
     )
     fixed: dict[str, object] = {
         "accounts": services.accounts,

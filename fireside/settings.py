@@ -20,6 +20,7 @@ import msgspec
 from fireside.accounts.settings import AccountsSettings
 from fireside.api.settings import ApiSettings
 from fireside.billing.settings import BillingSettings
+from fireside.capacity.settings import CapacitySettings
 from fireside.chat.settings import ChatSettings
 from fireside.db.settings import DatabaseSettings
 from fireside.engine.settings import EngineSettings
@@ -52,6 +53,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     engine: EngineSettings = EngineSettings()
     accounts: AccountsSettings = AccountsSettings()
     billing: BillingSettings = BillingSettings()
+    capacity: CapacitySettings = CapacitySettings()
     chat: ChatSettings = ChatSettings()
     api: ApiSettings = ApiSettings()
 

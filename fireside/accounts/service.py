@@ -284,7 +284,11 @@ class AccountService:
 
     async def preferences(self, tx: ReadTransaction, user_id: UserId) -> Preferences:
         """What a person has set for themselves. Raises NotFound."""
-        return (await self.users.user(tx, user_id)).preferences
+        return (await self.person(tx, user_id)).preferences
+
+    async def person(self, tx: ReadTransaction, user_id: UserId) -> User:
+        """Somebody's account. Raises NotFound."""
+        return await self.users.user(tx, user_id)
 
     async def export(self, tx: ReadTransaction, user_id: UserId) -> AccountExport:
         """Everything held about a person, for the archive they download."""

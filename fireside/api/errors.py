@@ -9,7 +9,7 @@
     TooLarge                                          413      invalid_request_error
     UserError, a body that does not decode            400      invalid_request_error
     LimitReached                                      429      rate_limit_error
-    CapacityExhausted                                 503      server_error
+    CapacityExhausted                                 429      rate_limit_error
     BackendFailed                                     502/503  server_error (503: try again)
     an HTTP error of the framework (404, 405, 413)    its own  invalid_request_error
     Bug, anything else                                500      server_error
@@ -98,7 +98,7 @@ KINDS: tuple[tuple[type[FiresideError], int, ErrorType], ...] = (
     (TooLarge, 413, ErrorType.INVALID_REQUEST),
     (UserError, 400, ErrorType.INVALID_REQUEST),
     (LimitReached, 429, ErrorType.RATE_LIMIT),
-    (CapacityExhausted, 503, ErrorType.SERVER),
+    (CapacityExhausted, 429, ErrorType.RATE_LIMIT),
     (BackendFailed, 502, ErrorType.SERVER),
 )
 """First match wins: subclasses stand before their bases. What is missing here is a 500."""

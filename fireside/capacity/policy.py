@@ -80,12 +80,16 @@ class Ladder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything an operator may change about who is served when."""
+    """Everything an operator may change about who is served when.
+
+    `small_model` answers free questions on the ladder's third rung; "" leaves that rung out.
+    """
 
     bands: dict[Band, BandPolicy]
     plans: dict[str, PlanPolicy]
     default_plan: str = "free"
     admin_plan: str = "team"
+    small_model: Annotated[str, msgspec.Meta(max_length=200)] = ""
     ladder: Ladder = Ladder()
     prompt_token_cost: Annotated[float, msgspec.Meta(gt=0)] = 1.0
     output_token_cost: Annotated[float, msgspec.Meta(gt=0)] = 2.0

@@ -7,8 +7,12 @@ from typing import assert_never
 
 import msgspec
 
+from fireside.accounts.domain import User
 from fireside.accounts.service import AccountService
+from fireside.capacity.customers import customer
+from fireside.capacity.service import Gate
 from fireside.chat import prompting
+from fireside.chat.degraded import label
 from fireside.chat.errors import EmptyMessage, MessageTooLong, NotAReply, NothingToContinue
 from fireside.chat.repository import JournalEntry, StoredTurn, TurnRepository
 from fireside.chat.runner import ReplyJob
@@ -62,6 +66,7 @@ class TurnOpener:
         history: HistoryRepository,
         turns: TurnRepository,
         accounts: AccountService,
+        gate: Gate,
         settings: ChatSettings,
         clock: Clock,
         new_id: NewId,
@@ -69,6 +74,7 @@ class TurnOpener:
         self._history = history
         self._turns = turns
         self._accounts = accounts
+        self._gate = gate
         self._settings = settings
         self._clock = clock
         self._new_id = new_id
@@ -84,6 +90,13 @@ class TurnOpener:
         now = self._clock.now()
         user_message: Message | None = None
         title_from: str | None = None
+        person = await self._accounts.person(tx, owner_id)
+        less = None
+        if not isinstance(ask, Continue):
+            asking = customer(self._gate.policy, owner_id, person.plan, person.role)
+            less = self._gate.degradation(asking, target.model)
+        if less is not None and less.model is not None:
+            target = msgspec.structs.replace(target, model=less.model, release=None)
         match ask:
             case Send():
                 conversation, user_message = await self._store_message(tx, owner_id, ask, now)
@@ -102,7 +115,9 @@ class TurnOpener:
                 reply = _reopened(old, now)
             case _:
                 assert_never(ask)
-        job = await self._job(tx, owner_id, conversation, reply, target)
+        if less is not None:
+            reply = msgspec.structs.replace(reply, provider_data=msgspec.to_builtins(label(less)))
+        job = await self._job(tx, person, conversation, reply, target)
         turn = StoredTurn(
             id=self._new_id(),
             request_id=ask.request_id,
@@ -126,7 +141,8 @@ class TurnOpener:
     ) -> ReplyJob:
         """What a turn found unfinished needs to be run again."""
         conversation = await self._history.conversation(tx, turn.owner_id, turn.conversation_id)
-        job = await self._job(tx, turn.owner_id, conversation, reply, target)
+        person = await self._accounts.person(tx, turn.owner_id)
+        job = await self._job(tx, person, conversation, reply, target)
         return msgspec.structs.replace(job, engine_wait_s=self._settings.recover_wait_s)
 
     async def _store_message(
@@ -210,13 +226,13 @@ class TurnOpener:
     async def _job(
         self,
         tx: ReadTransaction,
-        owner_id: UserId,
+        person: User,
         conversation: Conversation,
         reply: Message,
         target: Target,
     ) -> ReplyJob:
         line = await self._line(tx, conversation.id, reply.parent_id, target.window_tokens)
-        custom = (await self._accounts.preferences(tx, owner_id)).custom_instructions
+        custom = person.preferences.custom_instructions
         anchor = await self._turns.anchor(tx, [m.id for m in line if m.author.role != Role.USER])
         return ReplyJob(
             line=line,
@@ -229,6 +245,8 @@ class TurnOpener:
             model=target.model,
             settings=conversation.settings,
             anchor=anchor,
+            plan=person.plan,
+            role=person.role,
         )
 
     async def _line(

@@ -5,6 +5,7 @@ No transaction is held while the engine speaks.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 
@@ -12,12 +13,18 @@ import anyio
 import msgspec
 import structlog
 
+from fireside.accounts.domain import UserRole
 from fireside.billing.domain import Feature, UsageEntry, UsageStatus
 from fireside.billing.service import Meter
-from fireside.chat import prompting
+from fireside.capacity.customers import Customer, customer
+from fireside.capacity.generation import GatedGeneration
+from fireside.capacity.leases import Lease, Wanted
+from fireside.capacity.service import Gate
+from fireside.chat import degraded, prompting
 from fireside.chat.errors import CannotContinue
 from fireside.chat.journal import Journal
 from fireside.chat.log import TurnLog
+from fireside.chat.queueing import ReplyQueue
 from fireside.chat.settings import ChatSettings
 from fireside.conversation.event import Failure, Finish, StreamEvent, TextDelta, UsageReport
 from fireside.conversation.message import FinishReason, Message, MessageId, Status, Usage
@@ -25,14 +32,14 @@ from fireside.conversation.placement import Placement, total_usage
 from fireside.conversation.tree import AssistantSettings
 from fireside.conversation.wire.plain import without_media
 from fireside.db.database import Transaction
-from fireside.engine.catalog import ModelCatalog, Route
+from fireside.engine.catalog import Route
+from fireside.engine.errors import NoEngine
 from fireside.engine.ports import Capability, ChatPrompt, GenerationRequest, Sampling
 from fireside.errors import BackendFailed, FiresideError, UserError
 from fireside.kit.clock import Clock
 
 logger = structlog.get_logger(__name__)
 
-ENGINE_POLL_S = 0.1
 CONTEXT_RETRIES = 3
 
 
@@ -44,7 +51,11 @@ class ReplyJob(msgspec.Struct, frozen=True):
     model: str | None
     settings: AssistantSettings = AssistantSettings()
     anchor: MessageId | None = None
-    engine_wait_s: float = 30.0
+    plan: str = ""
+    role: UserRole = UserRole.MEMBER
+    engine_wait_s: float | None = (
+        None  # how long an engine is waited for; None: as long as it takes
+    )
 
 
 _METERED_AS = {
@@ -58,21 +69,22 @@ StoreReply = Callable[[Transaction, Message, MessageId | None], Awaitable[None]]
 
 
 class ReplyRunner:
-    """Runs replies; holds no state of its own between them."""
+    """Runs replies. `queue` knows those that wait for their turn."""
 
     def __init__(
         self,
-        catalog: ModelCatalog,
+        gate: Gate,
         journal: Journal,
         meter: Meter,
         clock: Clock,
         settings: ChatSettings,
     ) -> None:
-        self._catalog = catalog
+        self._gate = gate
         self._journal = journal
         self._meter = meter
         self._clock = clock
         self._settings = settings
+        self.queue = ReplyQueue(gate)
 
     async def run(self, log: TurnLog, job: ReplyJob, store: StoreReply | None) -> None:
         """Write the reply to its end. `store` None keeps it out of the database altogether.
@@ -81,9 +93,9 @@ class ReplyRunner:
         cancellation passes through and the reply stays as the journal has it.
         """
         reply = _Reply(log, job, self._clock, is_stored=store is not None)
-        with log.scope, anyio.move_on_after(self._settings.turn_timeout_s) as deadline:
+        with log.scope, reply.deadline:
             end = await self._generate_or_fail(reply)
-        if deadline.cancelled_caught:
+        if reply.deadline.cancelled_caught:
             end = Failure("turn_timeout", "The reply took too long and was stopped.")
         elif log.scope.cancelled_caught:
             end = Finish(FinishReason.ABORT)
@@ -104,49 +116,60 @@ class ReplyRunner:
             )
 
     async def _generate(self, reply: _Reply) -> StreamEvent:
-        reply.route = await self._route(reply.job)
-        if reply.log.message().parts and Capability.CONTINUE not in reply.route.model.capabilities:
-            raise CannotContinue(reply.route.public_name)
-        budget = _budget(reply.route, self._settings.max_reply_tokens)
         for attempt in range(CONTEXT_RETRIES):
             try:
-                return await self._stream(reply, reply.route, budget)
+                return await self._stream(reply, attempt)
             except UserError as error:
                 if error.code != "context_length_exceeded" or attempt == CONTEXT_RETRIES - 1:
                     raise
-                budget //= 2  # the estimate was too low for this text; show the model less
+                # The estimate was too low for this text; show the model less.
         raise AssertionError
 
-    async def _stream(self, reply: _Reply, route: Route, budget: int) -> StreamEvent:
-        request = reply.request(route, budget, self._settings)
+    async def _stream(self, reply: _Reply, attempt: int) -> StreamEvent:
+        log, job = reply.log, reply.job
+        asking = customer(self._gate.policy, log.owner_id, job.plan, job.role)
+
+        def build(lease: Lease, _begun: Message | None) -> GenerationRequest:
+            reply.deadline.deadline = anyio.current_time() + self._settings.turn_timeout_s
+            return reply.request(lease.route, attempt, self._settings)
+
+        run = GatedGeneration(
+            self._gate,
+            reply.wanted(asking, self._settings),
+            build,
+            salt=asking.salt,
+            resume=attempt > 0 or reply.is_begun,
+            on_ticket=lambda ticket: self.queue.watch(log, ticket),
+        )
+        try:
+            await self._admit(run, reply)
+            return await self._relay(run, reply)
+        finally:
+            self.queue.done(reply.log)
+            reply.ran(run)
+
+    async def _relay(self, run: GatedGeneration, reply: _Reply) -> StreamEvent:
+        """Log what the engine says; its last word."""
         log, journal = reply.log, self._journal
         placement = Placement(log.message().parts)
-        async with aclosing(route.engine.generate(request)) as events:  # type: ignore[type-var]
+        async with aclosing(run.events()) as events:
             async for event in events:
-                placed = placement.place(event)
-                if type(placed) is TextDelta:
-                    reply.count_token()
-                elif isinstance(placed, Finish | Failure):
+                placed = reply.measured(placement.place(event))
+                if isinstance(placed, Finish | Failure):
                     return placed
-                elif isinstance(placed, UsageReport):
-                    placed = UsageReport(reply.usage(placed.usage))
                 if placed is not None:
                     log.append(placed)
                     if reply.is_stored:
                         journal.note(log)
         raise BackendFailed("stream_ended", "The model's answer broke off.", retryable=True)
 
-    async def _route(self, job: ReplyJob) -> Route:
-        """The engine to ask; waits for one that is only just starting."""
-        with anyio.move_on_after(job.engine_wait_s):
-            while True:
-                try:
-                    return self._catalog.resolve(job.model)
-                except BackendFailed as error:
-                    if not error.retryable:
-                        raise
-                    await anyio.sleep(ENGINE_POLL_S)
-        return self._catalog.resolve(job.model)
+    async def _admit(self, run: GatedGeneration, reply: _Reply) -> None:
+        """Wait until the reply's turn has come."""
+        with anyio.move_on_after(reply.job.engine_wait_s or math.inf) as waiting:
+            await run.admit()
+        if waiting.cancelled_caught:
+            raise NoEngine("No engine came back in time.", hint="Try again in a moment.")
+        self.queue.done(reply.log)
 
     async def _close(self, reply: _Reply, end: StreamEvent, store: StoreReply | None) -> None:
         log = reply.log
@@ -174,6 +197,8 @@ class ReplyRunner:
                 usage=usage,
                 at=self._clock.now(),
                 status=_METERED_AS[message.status],
+                engine_s=reply.engine_s,
+                plan=reply.plan,
             )
         )
 
@@ -185,7 +210,11 @@ class _Reply:
         self.log = log
         self.job = job
         self.is_stored = is_stored
+        self.deadline = anyio.CancelScope()  # set when the engine begins: waiting does not count
+        self.is_begun = bool(log.message().parts)
         self.route: Route | None = None
+        self.engine_s = 0.0
+        self.plan = ""
         self.anchor = job.anchor
         self.num_tokens = 0
         self.ttft_s: float | None = None
@@ -193,13 +222,17 @@ class _Reply:
         self._started_s = clock.monotonic_s()
         self._usage_before = log.message().usage
 
-    def count_token(self) -> None:
-        if not self.num_tokens:
-            self.ttft_s = self._clock.monotonic_s() - self._started_s
-        self.num_tokens += 1
+    def measured(self, event: StreamEvent | None) -> StreamEvent | None:
+        """The event itself, counted; a usage report with the times as the person saw them."""
+        if type(event) is TextDelta:
+            if not self.num_tokens:
+                self.ttft_s = self._clock.monotonic_s() - self._started_s
+            self.num_tokens += 1
+        elif isinstance(event, UsageReport):
+            return UsageReport(self._usage(event.usage))
+        return event
 
-    def usage(self, reported: Usage) -> Usage:
-        """What the engine reported, with the times as the person saw them."""
+    def _usage(self, reported: Usage) -> Usage:
         now = msgspec.structs.replace(
             reported,
             ttft_ms=None if self.ttft_s is None else round(self.ttft_s * 1000, 1),
@@ -213,9 +246,39 @@ class _Reply:
         spent_s = self._clock.monotonic_s() - self._started_s - self.ttft_s
         return round(spent_s * 1000 / (self.num_tokens - 1), 2)
 
-    def request(self, route: Route, budget: int, settings: ChatSettings) -> GenerationRequest:
-        """The generation that writes, or goes on writing, this reply."""
+    def wanted(self, asking: Customer, settings: ChatSettings) -> Wanted:
+        """What is asked of the gate."""
         job = self.job
+        self.plan = asking.plan
+        prompt = min(sum(map(prompting.estimate_tokens, job.line)), settings.max_prompt_tokens)
+        return asking.wants(
+            job.model,
+            prompt_tokens=prompt,
+            max_tokens=self._max_tokens(settings),
+            prefix=self.log.conversation_id or "",
+            durable=True,
+        )
+
+    def ran(self, run: GatedGeneration) -> None:
+        """Take over what a run says of itself."""
+        self.route = run.route or self.route
+        self.engine_s += run.engine_s
+
+    def _max_tokens(self, settings: ChatSettings) -> int:
+        asked = self.job.settings.max_tokens or settings.max_reply_tokens
+        capped = degraded.max_tokens(self.log.message())
+        return asked if capped is None else min(asked, capped)
+
+    def request(self, route: Route, attempt: int, settings: ChatSettings) -> GenerationRequest:
+        """The generation that writes, or goes on writing, this reply.
+
+        Each further `attempt` shows the model half as much. Raises CannotContinue.
+        """
+        self.route = route
+        if self.log.message().parts and Capability.CONTINUE not in route.model.capabilities:
+            raise CannotContinue(route.public_name)
+        job = self.job
+        budget = _budget(route, settings.max_reply_tokens) >> attempt
         sees = Capability.VISION in route.model.capabilities
         line = [without_media(message, sees=sees) for message in job.line]
         window = prompting.build(line, job.system, budget, self.anchor)
@@ -231,8 +294,7 @@ class _Reply:
                 temperature=job.settings.temperature,
                 top_p=job.settings.top_p,
                 max_tokens=min(
-                    job.settings.max_tokens or settings.max_reply_tokens,
-                    max(16, route.model.context_tokens // 2),
+                    self._max_tokens(settings), max(16, route.model.context_tokens // 2)
                 ),
             ),
             request_id=self.log.turn_id,

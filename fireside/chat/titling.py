@@ -9,6 +9,11 @@ import structlog
 
 from fireside.billing.domain import Feature, UsageEntry
 from fireside.billing.service import Meter
+from fireside.capacity.generation import GatedGeneration
+from fireside.capacity.ladder import Rung
+from fireside.capacity.leases import Lease, Wanted
+from fireside.capacity.policy import Band
+from fireside.capacity.service import Gate
 from fireside.chat.feed import Feed
 from fireside.chat.titles import (
     MAX_TITLE_TOKENS,
@@ -19,13 +24,13 @@ from fireside.chat.titles import (
 from fireside.conversation.event import TextDelta, UsageReport
 from fireside.conversation.message import ConversationId, Message, Usage, UserId
 from fireside.db.database import Database
-from fireside.engine.catalog import ModelCatalog, Route
 from fireside.engine.ports import ChatPrompt, GenerationRequest, Sampling
-from fireside.errors import FiresideError
+from fireside.errors import CapacityExhausted, FiresideError
 from fireside.history.repository import HistoryRepository
 from fireside.kit.clock import Clock
 
 TITLE_TIMEOUT_S = 30.0
+CHARS_PER_TOKEN = 4
 
 logger = structlog.get_logger(__name__)
 
@@ -37,14 +42,14 @@ class TitleWriter:
         self,
         database: Database,
         history: HistoryRepository,
-        catalog: ModelCatalog,
+        gate: Gate,
         meter: Meter,
         feed: Feed,
         clock: Clock,
     ) -> None:
         self._database = database
         self._history = history
-        self._catalog = catalog
+        self._gate = gate
         self._meter = meter
         self._feed = feed
         self._clock = clock
@@ -58,38 +63,53 @@ class TitleWriter:
             return
         try:
             with anyio.fail_after(TITLE_TIMEOUT_S):
-                route = self._catalog.resolve(reply.model)
-                title = clean_title(await self._ask(owner_id, route, question, answer))
+                title = clean_title(await self._ask(owner_id, reply.model, question, answer))
             if title is not None:
                 await self._store(owner_id, conversation_id, provisional_title(question), title)
         except (FiresideError, TimeoutError) as error:
             logger.info("no_title", reason=type(error).__name__)
 
-    async def _ask(self, owner_id: UserId, route: Route, question: str, answer: str) -> str:
-        request = GenerationRequest(
-            model=route.model.name,
-            prompt=ChatPrompt(ask_for_title(question, answer)),
-            sampling=Sampling(temperature=0.2, max_tokens=MAX_TITLE_TOKENS, stop=("\n\n",)),
+    async def _ask(self, owner_id: UserId, model: str | None, question: str, answer: str) -> str:
+        """What the model says. Raises CapacityExhausted when there is no room for extras."""
+        if self._gate.rung(model) >= Rung.NO_EXTRAS:
+            raise CapacityExhausted("no_extras", "Titles wait while there is much to do.")
+        prompt = ChatPrompt(ask_for_title(question, answer))
+        sampling = Sampling(temperature=0.2, max_tokens=MAX_TITLE_TOKENS, stop=("\n\n",))
+
+        def build(lease: Lease, _begun: Message | None) -> GenerationRequest:
+            return GenerationRequest(lease.route.model.name, prompt, sampling)
+
+        wanted = Wanted(
+            model=model,
+            band=Band.BACKGROUND,
+            flow=owner_id,
+            subject=owner_id,
+            prompt_tokens=(len(question) + len(answer)) // CHARS_PER_TOKEN,
+            max_tokens=MAX_TITLE_TOKENS,
+            learns="title",
         )
+        run = GatedGeneration(self._gate, wanted, build, may_continue=False)
         words: list[str] = []
         usage = Usage()
-        async with aclosing(route.engine.generate(request)) as events:  # type: ignore[type-var]
+        async with aclosing(run.events()) as events:
             async for event in events:
                 if isinstance(event, TextDelta):
                     words.append(event.text)
                 elif isinstance(event, UsageReport):
                     usage = event.usage
-        self._meter.record(
-            UsageEntry(
-                user_id=owner_id,
-                model=route.public_name,
-                release=route.release,
-                engine=route.engine.name,
-                feature=Feature.TITLE,
-                usage=usage,
-                at=self._clock.now(),
+        if run.route is not None:
+            self._meter.record(
+                UsageEntry(
+                    user_id=owner_id,
+                    model=run.route.public_name,
+                    release=run.route.release,
+                    engine=run.route.engine.name,
+                    feature=Feature.TITLE,
+                    usage=usage,
+                    at=self._clock.now(),
+                    engine_s=run.engine_s,
+                )
             )
-        )
         return "".join(words)
 
     async def _store(

@@ -33,6 +33,8 @@ from fireside.billing.domain import UsageEntry
 from fireside.billing.repository import UsageRepository
 from fireside.billing.service import Meter
 from fireside.billing.settings import BillingSettings
+from fireside.capacity.service import Gate
+from fireside.capacity.settings import CapacitySettings
 from fireside.conversation.event import (
     Finish,
     PartEnd,
@@ -263,7 +265,8 @@ def serving(engine: ToldEngine, sqlite_url: str, *, log_requests: bool = False) 
     metrics.probes = Probes(journal_lag_s=lambda: 0.25)
     catalog = ModelCatalog()
     catalog.replace(offers(engine))
-    gateway = Gateway(settings, catalog, meter, metrics, clock, new_id)
+    gate = Gate(catalog, CapacitySettings(), clock, new_id)
+    gateway = Gateway(settings, catalog, meter, metrics, clock, new_id, gate)
     given = {
         "gateway": gateway,
         "catalog": catalog,

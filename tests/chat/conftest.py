@@ -14,6 +14,8 @@ from fireside.accounts.settings import AccountsSettings
 from fireside.billing.repository import UsageRepository
 from fireside.billing.service import Meter
 from fireside.billing.settings import BillingSettings
+from fireside.capacity.service import Gate
+from fireside.capacity.settings import CapacitySettings
 from fireside.chat.feed import Feed
 from fireside.chat.journal import Journal
 from fireside.chat.opening import TurnOpener
@@ -40,6 +42,7 @@ class House:
     history: HistoryRepository
     broker: Broker
     accounts: AccountService
+    gate: Gate
 
     async def person(self, name: str = "ada") -> UserId:
         """A new account."""
@@ -63,6 +66,7 @@ def build_house(database: Database, engines: list[SteppedEngine], settings: Chat
     accounts = build_accounts(database, AccountsSettings(), clock, new_id)
     history, turns, catalog = HistoryRepository(), TurnRepository(), catalog_of(*engines)
     meter = Meter(database, UsageRepository(), BillingSettings(), new_id)
+    gate = Gate(catalog, CapacitySettings(tick_s=0.02), clock, new_id)
     broker = Broker()
     feed = Feed(broker)
     journal = Journal(database, turns, clock, settings.journal_interval_s)
@@ -70,23 +74,24 @@ def build_house(database: Database, engines: list[SteppedEngine], settings: Chat
         database=database,
         history=history,
         turns=turns,
-        opener=TurnOpener(history, turns, accounts, settings, clock, new_id),
-        runner=ReplyRunner(catalog, journal, meter, clock, settings),
+        opener=TurnOpener(history, turns, accounts, gate, settings, clock, new_id),
+        runner=ReplyRunner(gate, journal, meter, clock, settings),
         journal=journal,
-        titles=TitleWriter(database, history, catalog, meter, feed, clock),
+        titles=TitleWriter(database, history, gate, meter, feed, clock),
         catalog=catalog,
         feed=feed,
         clock=clock,
         new_id=new_id,
         settings=settings,
     )
-    return House(database, service, history, broker, accounts)
+    return House(database, service, history, broker, accounts, gate)
 
 
 @asynccontextmanager
 async def living(house: House) -> AsyncIterator[House]:
     """The house while it runs; afterwards it is stopped in the middle of whatever it does."""
     async with anyio.create_task_group() as tasks:
+        tasks.start_soon(house.gate.run)
         await tasks.start(house.turns.run)
         yield house
         tasks.cancel_scope.cancel()

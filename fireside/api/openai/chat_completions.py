@@ -48,7 +48,8 @@ class ChatCompletions(Controller):
 async def _answer(
     asked: ChatCompletionIn, request: Request[Any, Any, Any], gateway: Gateway
 ) -> ASGIApp:
-    route = gateway.catalog.resolve(asked.model)
+    caller = principal(request)
+    route = await gateway.route(asked.model, caller)
     include_usage = asked.include_usage
     first = asked.to_generation(route, request.scope["state"].get("request_id", ""))
     num_choices = asked.n or 1
@@ -56,9 +57,7 @@ async def _answer(
     for number in range(1, num_choices):
         sampling = for_choice(first.sampling, number)
         requests.append(msgspec.structs.replace(first, sampling=sampling))
-    generation = Generation(
-        gateway, route, requests, num_choices, principal(request), Feature.API_CHAT
-    )
+    generation = Generation(gateway, route, requests, num_choices, caller, Feature.API_CHAT)
     id = "chatcmpl-" + gateway.new_id().replace("-", "")
     created = int(gateway.clock.now().timestamp())
     if asked.stream:

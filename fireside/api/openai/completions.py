@@ -49,7 +49,8 @@ class Completions(Controller):
 async def _answer(
     asked: TextCompletionIn, request: Request[Any, Any, Any], gateway: Gateway
 ) -> ASGIApp:
-    route = gateway.catalog.resolve(asked.model, Capability.COMPLETION)
+    caller = principal(request)
+    route = await gateway.route(asked.model, caller, Capability.COMPLETION)
     include_usage = asked.include_usage
     prompts = asked.to_generations(route, request.scope["state"].get("request_id", ""))
     num_choices = asked.n or 1
@@ -59,7 +60,13 @@ async def _answer(
         for number in range(num_choices)
     ]
     generation = Generation(
-        gateway, route, requests, num_choices, principal(request), Feature.API_COMPLETION
+        gateway,
+        route,
+        requests,
+        num_choices,
+        caller,
+        Feature.API_COMPLETION,
+        Capability.COMPLETION,
     )
     id = "cmpl-" + gateway.new_id().replace("-", "")
     created = int(gateway.clock.now().timestamp())

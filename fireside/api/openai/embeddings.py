@@ -16,6 +16,7 @@ from fireside.accounts.access import principal
 from fireside.api.openai.body import ClientGone, read_json
 from fireside.api.openai.documented import documented
 from fireside.api.openai.generation import Gateway
+from fireside.api.openai.lengths import CHARS_PER_TOKEN
 from fireside.api.openai.models import MODELS_RUN
 from fireside.api.openai.responses import JsonReply, to_nobody
 from fireside.billing.domain import Feature, UsageEntry
@@ -106,7 +107,8 @@ class EmbeddingsApi(Controller):
             asked = await read_json(request.scope, request.receive, decoder, gateway.settings)
         except ClientGone:
             return to_nobody
-        route = gateway.catalog.resolve(asked.model, Capability.EMBEDDINGS)
+        caller = principal(request)
+        route = await gateway.route(asked.model, caller, Capability.EMBEDDINGS)
         if asked.dimensions is not None:
             raise UserError(
                 "unsupported_by_model",
@@ -114,8 +116,19 @@ class EmbeddingsApi(Controller):
                 hint="Leave out 'dimensions'.",
                 param="dimensions",
             )
-        caller = principal(request)
-        made = await route.engine.embed(route.model.name, asked.texts())
+        texts = asked.texts()
+        wanted = gateway.customer(caller).wants(
+            asked.model,
+            need=Capability.EMBEDDINGS,
+            prompt_tokens=sum(map(len, texts)) // CHARS_PER_TOKEN,
+            max_tokens=1,
+        )
+        lease = await gateway.gate.ask(wanted).lease()
+        try:
+            route = lease.route
+            made = await route.engine.embed(route.model.name, texts)
+        finally:
+            lease.close()
         gateway.meter.record(
             UsageEntry(
                 user_id=caller.user_id,

@@ -10,26 +10,33 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
-from typing import Protocol, cast
+from typing import Protocol
 
 import anyio
+import msgspec
 from litestar.types import Receive, Scope, Send
 
 from fireside.accounts.domain import Principal
 from fireside.api.errors import explain, log_failure
 from fireside.api.metrics import Metrics
 from fireside.api.openai.body import ClientGone
-from fireside.api.openai.lengths import check_length
+from fireside.api.openai.lengths import CHARS_PER_TOKEN, check_length, num_chars
 from fireside.api.openai.tally import Tally
 from fireside.api.openai.whole import Collected
 from fireside.api.settings import ApiSettings
 from fireside.billing.domain import Feature, UsageStatus
 from fireside.billing.service import Meter
+from fireside.capacity.customers import Customer, customer
+from fireside.capacity.generation import GatedGeneration
+from fireside.capacity.leases import Lease, Wanted
+from fireside.capacity.service import Gate
 from fireside.conversation.event import StreamEvent
-from fireside.conversation.message import Usage
+from fireside.conversation.message import Message, Usage
 from fireside.engine.catalog import ModelCatalog, Route
-from fireside.engine.ports import GenerationRequest
+from fireside.engine.ports import Capability, ChatPrompt, GenerationRequest, TextPrompt
+from fireside.errors import BackendFailed
 from fireside.kit import sse
 from fireside.kit.clock import Clock
 from fireside.kit.ids import NewId
@@ -45,6 +52,22 @@ class Gateway:
     metrics: Metrics
     clock: Clock
     new_id: NewId
+    gate: Gate
+
+    def customer(self, caller: Principal) -> Customer:
+        """The caller as the gate sees them."""
+        return customer(self.gate.policy, caller.user_id, caller.plan, caller.role)
+
+    async def route(
+        self, model: str | None, caller: Principal, need: Capability = Capability.CHAT
+    ) -> Route:
+        """Where a model runs; waits for an engine that is away. Raises as the catalogue does."""
+        try:
+            return self.catalog.resolve(model, need)
+        except BackendFailed as error:
+            if not error.retryable:
+                raise
+        return await self.gate.route(model, need, self.customer(caller).rules.band)
 
 
 class ChoiceFrames(Protocol):
@@ -89,9 +112,13 @@ class Generation:
         per_prompt: int,
         caller: Principal,
         feature: Feature,
+        need: Capability = Capability.CHAT,
     ) -> None:
         for each in requests[::per_prompt]:
             check_length(route, each)
+        self._customer = gateway.customer(caller)
+        self._need = need
+        self._runs: list[GatedGeneration] = []
         self._gateway = gateway
         self._route = route
         self._requests = requests
@@ -149,8 +176,24 @@ class Generation:
             await response.write(b"data: " + reply.encode() + b"\n\n", more=False)
 
     def _events(self, number: int) -> AsyncGenerator[StreamEvent, None]:
-        events = self._route.engine.generate(self._requests[number])
-        return cast(AsyncGenerator[StreamEvent, None], events)  # the port says so in words
+        request = self._requests[number]
+        run = GatedGeneration(
+            self._gateway.gate,
+            self._wanted(request),
+            partial(_request_for, request),
+            salt=self._customer.salt,
+            may_continue=_may_continue(request),
+        )
+        self._runs.append(run)
+        return run.events()
+
+    def _wanted(self, request: GenerationRequest) -> Wanted:
+        return self._customer.wants(
+            self._route.public_name,
+            need=self._need,
+            prompt_tokens=num_chars(request) // CHARS_PER_TOKEN,
+            max_tokens=request.sampling.max_tokens,
+        )
 
     async def _run_all(self, receive: Receive, run: _Run, beside: _Beside | None) -> None:
         """Run all generations and meter them. Raises ClientGone when the client hangs up."""
@@ -170,7 +213,8 @@ class Generation:
             gateway.metrics.num_running -= 1
             self._tally.end()
             if self._tally.anything_used:
-                entry = self._tally.entry(self._caller, self._route, self._feature, status)
+                route = next((each.route for each in self._runs if each.route), self._route)
+                entry = self._tally.entry(self._caller, route, self._feature, status)
                 gateway.meter.record(entry)
 
     async def _side_by_side(self, run: _Run) -> None:
@@ -180,6 +224,37 @@ class Generation:
         async with anyio.create_task_group() as group:
             for number in range(len(self._requests)):
                 group.start_soon(run, number)
+
+
+def _request_for(
+    request: GenerationRequest, lease: Lease, begun: Message | None
+) -> GenerationRequest:
+    """The request as the lease's engine must see it."""
+    model = lease.route.model.name
+    if begun is None:
+        return request if request.model == model else msgspec.structs.replace(request, model=model)
+    prompt, said = request.prompt, begun.text()
+    goes_on: ChatPrompt | TextPrompt
+    if isinstance(prompt, ChatPrompt):
+        goes_on = msgspec.structs.replace(
+            prompt, messages=(*prompt.messages, begun), continue_final=True
+        )
+    else:
+        goes_on = msgspec.structs.replace(prompt, text=prompt.text + said, echo=False)
+    sampling = request.sampling
+    if sampling.max_tokens is not None:
+        num_said = begun.usage.completion_tokens if begun.usage is not None else 0
+        left = max(1, sampling.max_tokens - num_said)
+        sampling = msgspec.structs.replace(sampling, max_tokens=left)
+    return msgspec.structs.replace(request, model=model, prompt=goes_on, sampling=sampling)
+
+
+def _may_continue(request: GenerationRequest) -> bool:
+    """Whether another engine can go on in the middle: not inside a schema, a tool call, a gap."""
+    prompt = request.prompt
+    if isinstance(prompt, ChatPrompt):
+        return prompt.response_format is None and not prompt.continue_final
+    return prompt.suffix is None
 
 
 _Run = Callable[[int], Coroutine[object, object, None]]
