@@ -8,16 +8,25 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Controller, get, put
 from litestar.di import NamedDependency
-from litestar.params import JSONBody
+from litestar.params import FromPath, JSONBody
 
 from fireside.accounts.access import Rule
-from fireside.accounts.http import Body, Caller, Db
-from fireside.capacity.policies import MAX_REASON_CHARS, PolicyService, parse_policy
+from fireside.accounts.administration import Administration
+from fireside.accounts.http import Accounts, Body, Caller, Db
+from fireside.accounts.views import UserView, user_view
+from fireside.capacity.plans import OwnPlan, PlanService
+from fireside.capacity.policies import (
+    MAX_PLAN_NAME_CHARS,
+    MAX_REASON_CHARS,
+    PolicyService,
+    parse_policy,
+)
 from fireside.capacity.policy import Policy
 from fireside.capacity.ports import CapacityView, GateView
 from fireside.capacity.repository import PolicyChange, PolicyVersion
 
 Policies = NamedDependency[PolicyService]
+Plans = NamedDependency[PlanService]
 View = NamedDependency[GateView]
 Reason = Annotated[str, msgspec.Meta(max_length=MAX_REASON_CHARS)]
 
@@ -83,6 +92,49 @@ class PolicyController(Controller):
         return _view(version, change)
 
 
+class AssignmentIn(Body, frozen=True, kw_only=True):
+    """The plan somebody is on from now on, and why; null or "" is the policy's default again."""
+
+    plan: Annotated[str, msgspec.Meta(max_length=MAX_PLAN_NAME_CHARS)] | None
+    reason: Reason = ""
+
+
+class PlanController(Controller):
+    """Who is on which plan."""
+
+    path = "/api"
+    tags = ("capacity",)
+
+    @put("/admin/users/{user_id:str}/plan", opt={"rule": Rule.ADMIN})
+    async def assign(
+        self,
+        user_id: FromPath[str],
+        data: JSONBody[AssignmentIn],
+        db: Db,
+        accounts: Accounts,
+        plans: Plans,
+        principal: Caller,
+    ) -> UserView:
+        """Put somebody on a plan; it counts from their next request on."""
+        async with db.write() as tx:
+            user = await plans.assign(
+                tx,
+                Administration(accounts),
+                principal.user_id,
+                user_id,
+                data.plan or "",
+                data.reason,
+            )
+        accounts.identities.forget(user.id)
+        return user_view(user)
+
+    @get("/me/plan", opt={"rule": Rule.SIGNED_IN})
+    async def own(self, db: Db, plans: Plans, principal: Caller) -> OwnPlan:
+        """One's own plan, what it gives and how much of it was used today."""
+        async with db.read() as tx:
+            return await plans.own(tx, principal)
+
+
 class CapacityController(Controller):
     """What the gate does now."""
 
@@ -106,5 +158,5 @@ def _view(version: PolicyVersion, change: PolicyChange) -> PolicyView:
     )
 
 
-CONTROLLERS = (PolicyController, CapacityController)
+CONTROLLERS = (PolicyController, PlanController, CapacityController)
 """What the application mounts."""
