@@ -5,7 +5,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 HOUSE = "$(PYTHON)" scripts/house.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fix docs bench bench-gateway soak lock clean
+.PHONY: help run test lint fix docs bench bench-gateway soak test-vllm test-ray lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 20
@@ -34,6 +34,14 @@ bench-gateway: ## speed of the server beside its peers (OUT=file.json)
 soak: ## the long tests that `make test` leaves out
 	@exec $(HOUSE) dev
 	@exec .venv/bin/python -m pytest -m long $(ARGS)
+
+test-vllm: ## the long tests against a real vLLM (installs 3.7 GB into .venv-vllm once)
+	@$(HOUSE) dev && $(HOUSE) vllm
+	@exec .venv/bin/python -m pytest -m long tests/engine/test_vllm.py $(ARGS)
+
+test-ray: ## the long tests of the Ray application (installs 500 MB into .venv-ray once)
+	@$(HOUSE) dev && $(HOUSE) ray
+	@exec .venv/bin/python -m pytest -m long tests/deploy/test_ray.py $(ARGS)
 
 lock: ## renew the lock files from pyproject.toml (ARGS=--upgrade)
 	@exec $(HOUSE) lock $(ARGS)

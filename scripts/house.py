@@ -1,4 +1,4 @@
-"""What the Makefile's verbs do: `house.py run|test|lint|fix|docs|lock|dev|page|model`."""
+"""What the Makefile's verbs do: `house.py run|test|lint|fix|docs|lock|dev|page|model|vllm|ray`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import engine_envs
 from browser import chromium, find_chromium
 from page import WEB, node_env, npm, page, web_packages
 from python_env import DEV_LOCK, FIRESIDE, MODELS, PYTHON, RUNTIME_LOCK, VENV, model, packages
@@ -148,6 +149,8 @@ VERBS: dict[str, Callable[[], int | None]] = {
     "dev": develop,
     "page": page,
     "model": model,
+    "vllm": engine_envs.vllm,
+    "ray": engine_envs.ray,
 }
 
 if __name__ == "__main__":
