@@ -7,12 +7,13 @@ import math
 
 from fireside.capacity.asks import Ask
 
-FIRST_LIMIT = 8
+FIRST_LIMIT = 64  # of an engine that states nothing; doubled until it is found to be too many
 MAX_LIMIT = 4096
 RAISE_AFTER_S = 1.0
 LONGEST_WINDOW_S = 10.0
 WINDOW_TOKENS = 8  # of each sequence: fewer say more about one long prompt than about speed
 UNKNOWN_STALL_S = 60.0
+LONGEST_STALL_S = 20.0  # in mid-reply an engine that is silent for so long is dead
 SILENCE_S = 2.0
 WORK_TAU_S = 120.0
 PROMPT_WORK = 0.1  # of a prompt token, in output tokens
@@ -57,6 +58,7 @@ class EngineState:
         self.fleets: list[Fleet] = []  # whose counts this engine's slots are part of
         self.num_slots = int(self.limit)  # that it takes now
         self.num_free = self.num_slots
+        self._was_cut = False
         self.token_s: float | None = None  # moving mean between two tokens of one reply
         self.first_token_s: float | None = None
         self.longest_gap_s = 0.0
@@ -153,8 +155,10 @@ class EngineState:
         self.token_s = _mean(self.token_s, busy_s / tokens, 0.3)
         silent = self._num_silent(now)
         if silent and silent < len(self.runs):
+            self._was_cut = True
             self._set_limit(max(1.0, min(self.limit, float(len(self.runs) - silent))))
         elif self.token_s > self.target_token_s:
+            self._was_cut = True
             self._set_limit(max(1.0, self.limit * 0.9))
         elif self.token_s < 0.85 * self.target_token_s:
             self._raise(peak)
@@ -164,7 +168,8 @@ class EngineState:
         if self.slots is None and peak < int(self.limit):
             return
         most = max(1, self.slots) if self.slots is not None else MAX_LIMIT
-        self._set_limit(min(float(most), self.limit + max(1.0, 0.05 * self.limit)))
+        step = self.limit if self.slots is None and not self._was_cut else 0.05 * self.limit
+        self._set_limit(min(float(most), self.limit + max(1.0, step)))
 
     def _set_limit(self, limit: float) -> None:
         if limit != self.limit:
@@ -194,9 +199,13 @@ class EngineState:
         if self.num_tokens < 20 or self.token_s is None:
             return UNKNOWN_STALL_S
         if run.first_at is None:
-            known = max(self.first_token_s or 0.0, self.longest_gap_s)
+            known = max(self.first_token_s or 0.0, self._longest_pause_s() / 3)
             return max(floor_s, 4 * known + 0.002 * run.ask.prompt_tokens)
-        return max(floor_s, 20 * self.token_s, 3 * self.longest_gap_s)
+        return max(floor_s, min(20 * self.token_s, LONGEST_STALL_S), self._longest_pause_s())
+
+    def _longest_pause_s(self) -> float:
+        """Three times the longest it has paused and gone on; never so long that it is absurd."""
+        return min(3 * self.longest_gap_s, LONGEST_STALL_S)
 
     def _num_silent(self, now: float) -> int:
         """Leases whose first token is long overdue while others speak."""

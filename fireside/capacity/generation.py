@@ -122,7 +122,7 @@ class GatedGeneration:
                     async for event in events:
                         yield event
                 return
-            except BackendFailed as error:
+            except (BackendFailed, CapacityExhausted) as error:
                 if not self._can_go_on(error):
                     raise
                 logger.info(
@@ -208,9 +208,15 @@ class GatedGeneration:
         begun = fold(skeleton, self._said)
         return begun if begun.parts else None
 
-    def _can_go_on(self, error: BackendFailed) -> bool:
+    def _can_go_on(self, error: BackendFailed | CapacityExhausted) -> bool:
         """Whether another run can be right, and there is somewhere for it."""
-        if not error.retryable or self.num_runs >= MAX_RUNS or self._usage is not None:
+        if isinstance(
+            error, CapacityExhausted
+        ):  # of an engine that has its own line, or the gate's
+            is_passing = error.code == "engine_busy"
+        else:
+            is_passing = error.retryable
+        if not is_passing or self.num_runs >= MAX_RUNS or self._usage is not None:
             return False
         try:
             routes = self._gate.served(self._wanted).routes

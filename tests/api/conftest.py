@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import anyio
+import msgspec
 import openai
 import pytest
 import uvicorn
@@ -33,6 +34,7 @@ from fireside.billing.domain import UsageEntry
 from fireside.billing.repository import UsageRepository
 from fireside.billing.service import Meter
 from fireside.billing.settings import BillingSettings
+from fireside.capacity.policy import Policy, default_policy
 from fireside.capacity.service import Gate
 from fireside.capacity.settings import CapacitySettings
 from fireside.conversation.event import (
@@ -199,7 +201,9 @@ PLAIN = frozenset({Capability.CHAT})
 def offers(engine: ToldEngine) -> list[Offer]:
     """`able` can do everything, `plain` only chat."""
     return [
-        Offer(engine, EngineModel(name, CONTEXT_TOKENS, can), name, f"{name}@abc", rank=rank)
+        Offer(
+            engine, EngineModel(name, CONTEXT_TOKENS, can), name, f"{name}@abc", rank=rank, slots=512
+        )
         for rank, (name, can) in enumerate([("able", ALL), ("plain", PLAIN)])
     ]
 
@@ -247,6 +251,15 @@ def logging_server(engine: ToldEngine, sqlite_url: str) -> Iterator[Server]:
         yield running_server
 
 
+def impatient() -> Policy:
+    """The rules of a new house, but nobody waits long for an engine that is away."""
+    policy = default_policy()
+    bands = {
+        band: msgspec.structs.replace(rules, patience_s=0.3) for band, rules in policy.bands.items()
+    }
+    return msgspec.structs.replace(policy, bands=bands)
+
+
 @contextmanager
 def serving(engine: ToldEngine, sqlite_url: str, *, log_requests: bool = False) -> Iterator[Server]:
     """The developer's API alone, as the application puts it together."""
@@ -265,7 +278,7 @@ def serving(engine: ToldEngine, sqlite_url: str, *, log_requests: bool = False) 
     metrics.probes = Probes(journal_lag_s=lambda: 0.25)
     catalog = ModelCatalog()
     catalog.replace(offers(engine))
-    gate = Gate(catalog, CapacitySettings(), clock, new_id)
+    gate = Gate(catalog, CapacitySettings(), clock, new_id, impatient())
     gateway = Gateway(settings, catalog, meter, metrics, clock, new_id, gate)
     given = {
         "gateway": gateway,

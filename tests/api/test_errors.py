@@ -40,7 +40,7 @@ NOW = datetime(2026, 5, 1, tzinfo=UTC)
         (UserError("model_not_found", "m"), 404, "invalid_request_error"),
         (Conflict("c", "m"), 409, "invalid_request_error"),
         (TooLarge("c", "m"), 413, "invalid_request_error"),
-        (CapacityExhausted("c", "m"), 503, "server_error"),
+        (CapacityExhausted("c", "m"), 429, "rate_limit_error"),
         (CapacityExhausted("engine_busy", "m"), 429, "rate_limit_error"),
         (BackendFailed("c", "m"), 502, "server_error"),
         (BackendFailed("c", "m", retryable=True), 503, "server_error"),
