@@ -211,17 +211,22 @@ class FairQueue:
 
         Counted as if every turn cost `mean_cost`, and every flow weighed the same.
         """
-        weight = own.weight if own is not None else 1.0
-        reached = counter + behind * mean_cost / weight
-        num_flows = bisect_left(self._line, (reached, order))
-        if own is not None and own.in_line and (own.counter, own.order) < (reached, order):
-            num_flows -= 1
-        rounds = 1
-        if mean_cost > 0:
-            rounds += int(max(0.0, reached - self._least_counter()) / mean_cost)
-        num_own = len(own.waiting) if own is not None else 0
-        later = sum(self._num_with[2 : rounds + 1]) - max(0, min(num_own, rounds) - 1)
-        return num_flows + max(0, later) + behind
+        excess = counter - self._least_counter()
+        missed = int(excess / mean_cost) if excess > 0 < mean_cost else 0
+        num_earlier = bisect_left(self._line, (counter - missed * mean_cost, order))
+        num_others = len(self._line)
+        num_own = 0
+        if own is not None and own.in_line:
+            num_others -= 1
+            num_own = len(own.waiting)
+        rounds = missed + behind
+        if not rounds or not num_others:
+            return num_earlier + behind
+        total = sum(self._num_with[1 : rounds + 1]) - min(num_own, rounds)
+        if rounds + 1 < len(self._num_with):
+            last = self._num_with[rounds + 1] - (num_own > rounds)
+            total += last * num_earlier // num_others
+        return max(0, total) + behind
 
     def _flow(self, ask: Ask) -> Flow:
         flow = self.flows.get(ask.flow)

@@ -7,8 +7,10 @@ reason.
 from __future__ import annotations
 
 import itertools
+import math
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, get_type_hints
 
 import msgspec
 
@@ -149,6 +151,7 @@ def checked(policy: Policy) -> Policy:
     for band in BANDS:
         if band not in policy.bands:
             raise PolicyRefused(f"The band {band.value} has no rules.", f"bands.{band.value}")
+    _check_numbers(policy)
     shares = sum(each.min_share for each in policy.bands.values())
     if shares > 1:
         raise PolicyRefused(f"The bands' own shares add up to {shares:.2f} of the slots.", "bands")
@@ -168,6 +171,34 @@ def checked(policy: Policy) -> Policy:
     _check_plans(policy)
     _check_ladder(policy.ladder)
     return policy
+
+
+def _check_numbers(policy: Policy) -> None:
+    """Every number is one, and within what its field allows."""
+    parts: dict[str, msgspec.Struct] = {
+        **{f"bands.{band.value}.": rules for band, rules in policy.bands.items()},
+        **{f"plans.{name}.": plan for name, plan in policy.plans.items()},
+        "ladder.": policy.ladder,
+    }
+    own = {name: getattr(policy, name) for name in policy.__struct_fields__}
+    _check_fields("", {k: v for k, v in own.items() if isinstance(v, float | int)}, policy)
+    for prefix, part in parts.items():
+        _check_fields(prefix, {name: getattr(part, name) for name in part.__struct_fields__}, part)
+
+
+def _check_fields(prefix: str, values: Mapping[str, object], part: msgspec.Struct) -> None:
+    types = get_type_hints(type(part), include_extras=True)
+    for name, value in values.items():
+        param = f"{prefix}{name}"
+        numbers = value if isinstance(value, tuple) else (value,)
+        if not all(math.isfinite(x) for x in numbers if isinstance(x, float)):
+            raise PolicyRefused(f"{param} is not a number.", param)
+        if param.endswith(".weight"):
+            continue  # has a message of its own
+        try:
+            msgspec.convert(msgspec.to_builtins(value), types[name])
+        except msgspec.ValidationError as error:
+            raise PolicyRefused(f"{param}: {error}.", param) from error
 
 
 def _check_plans(policy: Policy) -> None:
