@@ -24,7 +24,7 @@ for (const file of first) console.log(kb(gz(file)), file);
 console.log(kb(total(first.filter((f) => f.endsWith(".js")))), "JavaScript");
 console.log(kb(total(first)), "with styles\n");
 console.log("Later, when needed (gzip, with what they need and the first load lacks)");
-for (const name of ["MarkdownBlocks", "CodeBlock", "highlight", "mathPlugins", "SearchDialog", "SettingsPage", "AdminPage", "SharedPage", "SignInPage"]) {
+for (const name of ["MarkdownBlocks", "CodeBlock", "highlight", "mathPlugins", "SearchDialog", "SettingsPage", "AdminPage", "SharedPage", "StatusPage", "SignInPage"]) {
   const key = Object.keys(manifest).find((k) => manifest[k].name === name || k.endsWith(`/${name}.tsx`) || k.endsWith(`/${name}.ts`));
   if (key === undefined) continue;
   console.log(kb(total([...withImports(key)].filter((file) => !first.includes(file)))), name);

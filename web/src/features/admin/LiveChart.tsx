@@ -1,22 +1,21 @@
 import { useId, useState, type PointerEvent } from "react";
 import { chart, nearest } from "@/features/admin/chart";
-import type { LiveStep } from "@/features/admin/types";
 import { formatDate, formatNumber, useT } from "@/lib/i18n";
 
 const WIDTH = 300;
 const HEIGHT = 72;
 
-export interface LiveChartProps {
+export interface LiveChartProps<T extends { at: string }> {
   label: string;
-  steps: readonly LiveStep[];
-  value: (step: LiveStep) => number;
+  steps: readonly T[];
+  value: (step: T) => number;
   digits?: number;
 }
 
 const time: Intl.DateTimeFormatOptions = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
 
 /** Five minutes of one figure as a line; the value under the pointer is said beside the name. */
-export function LiveChart({ label, steps, value, digits = 0 }: LiveChartProps) {
+export function LiveChart<T extends { at: string }>({ label, steps, value, digits = 0 }: LiveChartProps<T>) {
   const t = useT();
   const fade = useId();
   const [at, setAt] = useState<number | null>(null);

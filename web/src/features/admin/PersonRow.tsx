@@ -1,5 +1,6 @@
 import {
   Ellipsis,
+  Gauge,
   Link as LinkIcon,
   Shield,
   ShieldOff,
@@ -15,7 +16,9 @@ import { IconButton } from "@/components/ui/IconButton";
 import { Menu, MenuItem, MenuLine } from "@/components/ui/Menu";
 import { useChangePerson, useDeletePerson, useMakeResetLink } from "@/features/admin/hooks";
 import { LinkDialog } from "@/features/admin/LinkDialog";
+import { PlanDialog } from "@/features/admin/PlanDialog";
 import type { Person } from "@/features/admin/types";
+import { planTitle } from "@/lib/plans";
 import { formatAgo, formatDateTime, useT } from "@/lib/i18n";
 import { useMe } from "@/lib/session";
 
@@ -29,6 +32,7 @@ function About({ person }: { person: Person }) {
           {person.name}
         </span>
         {person.role === "admin" && <Badge look="ember">{t("admin.people.admin")}</Badge>}
+        {(person.plan ?? "") !== "" && <Badge>{planTitle(person.plan!)}</Badge>}
         {isDisabled && <Badge look="bad">{t("admin.people.disabled")}</Badge>}
       </p>
       <p className="truncate text-sm text-ink-faint">
@@ -50,6 +54,7 @@ export function PersonRow({ person }: { person: Person }) {
   const link = useMakeResetLink();
   const remove = useDeletePerson();
   const [asking, setAsking] = useState(false);
+  const [planning, setPlanning] = useState(false);
   const size = 16;
   const isAdmin = person.role === "admin";
   const isActive = person.status === "active";
@@ -72,6 +77,9 @@ export function PersonRow({ person }: { person: Person }) {
       >
         <MenuItem icon={<LinkIcon size={size} />} onSelect={() => link.mutate(person.id)}>
           {t("admin.people.resetLink")}
+        </MenuItem>
+        <MenuItem icon={<Gauge size={size} />} onSelect={() => setPlanning(true)}>
+          {t("admin.people.setPlan")}
         </MenuItem>
         <MenuItem
           icon={isAdmin ? <ShieldOff size={size} /> : <Shield size={size} />}
@@ -98,6 +106,7 @@ export function PersonRow({ person }: { person: Person }) {
           {t("admin.people.delete")}
         </MenuItem>
       </Menu>
+      {planning && <PlanDialog person={person} onClose={() => setPlanning(false)} />}
       <ConfirmDialog
         open={asking}
         onOpenChange={setAsking}

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { chart, nearest, roundUp } from "@/features/admin/chart";
+import { between, chart, linesChart, nearest, roundUp } from "@/features/admin/chart";
 
 test("the top of a chart is a round number that nothing passes", () => {
   expect([0, 0.03, 0.9, 1, 7, 10, 11, 49, 180].map(roundUp)).toEqual([1, 0.05, 1, 1, 10, 10, 20, 50, 200]);
@@ -25,4 +25,22 @@ test("the value under the pointer is the nearest one, never outside", () => {
   expect(nearest(5, 49, 100)).toBe(2);
   expect(nearest(5, -20, 100)).toBe(0);
   expect(nearest(5, 400, 100)).toBe(4);
+});
+
+test("several lines share one scale", () => {
+  const { paths, top } = linesChart(
+    [
+      [0, 10],
+      [5, 5],
+    ],
+    100,
+    40,
+  );
+  expect(top).toBe(10);
+  expect(paths).toEqual(["M0 40L100 0", "M0 20L100 20"]);
+});
+
+test("the ground between two lines goes there on the upper one and back on the lower one", () => {
+  expect(between([0, 5], [5, 10], 10, 100, 40)).toBe("M0 20L100 0L100 20L0 40Z");
+  expect(between([], [], 10, 100, 40)).toBe("");
 });

@@ -35,6 +35,45 @@ export function chart(values: readonly number[], width: number, height: number):
   return { line, area, points, top };
 }
 
+/** Several lines on one scale. */
+export function linesChart(
+  rows: readonly (readonly number[])[],
+  width: number,
+  height: number,
+): { paths: string[]; top: number } {
+  const top = roundUp(Math.max(0, ...rows.flat()));
+  const paths = rows.map((values) => path(values, top, width, height));
+  return { paths, top };
+}
+
+/** A line through `values` where the top edge stands for `top`. */
+export function path(values: readonly number[], top: number, width: number, height: number): string {
+  const gap = values.length > 1 ? width / (values.length - 1) : 0;
+  return values
+    .map((value, index) => {
+      const y = height - (Math.min(top, Math.max(0, value)) / top) * height;
+      return `${index === 0 ? "M" : "L"}${round(index * gap)} ${round(y)}`;
+    })
+    .join("");
+}
+
+/** The ground between two lines, as one closed shape. */
+export function between(
+  low: readonly number[],
+  high: readonly number[],
+  top: number,
+  width: number,
+  height: number,
+): string {
+  if (low.length === 0) return "";
+  const back = path([...low].reverse(), top, width, height);
+  // The way back runs from the right edge to the left one.
+  const mirrored = back.replace(/([ML])([\d.]+) /g, (_, step: string, x: string) => {
+    return `${step === "M" ? "L" : step}${round(width - Number(x))} `;
+  });
+  return `${path(high, top, width, height)}${mirrored}Z`;
+}
+
 /** Which value lies nearest to `x`. */
 export function nearest(num: number, x: number, width: number): number {
   if (num < 2) return 0;

@@ -7,6 +7,7 @@ import {
 } from "@tanstack/react-query";
 import { toast } from "@/components/ui/Toast";
 import * as calls from "@/features/admin/api";
+import { setPlan } from "@/features/admin/capacity/api";
 import type { PersonChange } from "@/features/admin/types";
 import { explain } from "@/lib/errors";
 import { t } from "@/lib/i18n";
@@ -70,6 +71,14 @@ export function useChangePerson() {
     ({ id, change }: { id: string; change: PersonChange }) => calls.changePerson(id, change),
     [keys.people],
     { done: () => t("admin.people.changed") },
+  );
+}
+
+export function useSetPlan() {
+  return useChange(
+    ({ id, ...ask }: { id: string; plan: string | null; reason: string }) => setPlan(id, ask),
+    [keys.people],
+    { done: () => t("admin.people.planSet"), quiet: true },
   );
 }
 

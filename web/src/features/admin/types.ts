@@ -6,6 +6,8 @@ export interface Person {
   name: string;
   role: Role;
   status: "active" | "disabled";
+  /** "" is the policy's default. */
+  plan?: string;
   created_at: string;
   last_seen_at: string | null;
 }

@@ -1,9 +1,10 @@
-import { Database, KeyRound, Palette, ShieldCheck, Sparkles, UserRound } from "lucide-react";
+import { Database, Gauge, KeyRound, Palette, ShieldCheck, Sparkles, UserRound } from "lucide-react";
 import { SectionedPage } from "@/components/page/SectionedPage";
 import { AppearanceSection } from "@/features/settings/AppearanceSection";
 import { AssistantSection } from "@/features/settings/AssistantSection";
 import { DataSection } from "@/features/settings/DataSection";
 import { KeysSection } from "@/features/settings/KeysSection";
+import { PlanSection } from "@/features/settings/PlanSection";
 import { ProfileSection } from "@/features/settings/ProfileSection";
 import { SecuritySection } from "@/features/settings/SecuritySection";
 import { useT } from "@/lib/i18n";
@@ -34,6 +35,12 @@ export default function SettingsPage() {
           label: t("settings.assistant.title"),
           icon: <Sparkles size={size} />,
           content: <AssistantSection />,
+        },
+        {
+          slug: "plan",
+          label: t("settings.plan.title"),
+          icon: <Gauge size={size} />,
+          content: <PlanSection />,
         },
         {
           slug: "data",

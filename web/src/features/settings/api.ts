@@ -1,6 +1,6 @@
 import { api, send } from "@/lib/api/client";
 import type { ImportReport, Models } from "@/lib/api/types";
-import type { ApiKey, LoginSession, NewKey, Scope } from "@/features/settings/types";
+import type { ApiKey, LoginSession, NewKey, OwnPlan, Scope } from "@/features/settings/types";
 
 export const getKeys = () => api.get<ApiKey[]>("/api/me/keys");
 export const makeKey = (ask: { name: string; scopes: Scope[] }) => api.post<NewKey>("/api/me/keys", ask);
@@ -13,6 +13,8 @@ export const endOtherSessions = () => api.delete("/api/me/sessions");
 export const changePassword = (ask: { current: string; new: string }) =>
   api.post<undefined>("/api/me/password", ask);
 export const deleteAccount = (password: string) => api.delete("/api/me", { password });
+
+export const getPlan = () => api.get<OwnPlan>("/api/me/plan");
 
 export const getModels = () => api.get<Models>("/api/models");
 

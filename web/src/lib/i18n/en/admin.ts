@@ -1,6 +1,14 @@
+import { bands, capacity, forecast, incidents, policy, usage } from "@/lib/i18n/en/capacity";
+
 export const admin = {
   title: "Administration",
   sections: "Sections of the administration",
+  capacity,
+  bands,
+  usage,
+  forecast,
+  incidents,
+  policy,
   overview: {
     title: "Overview",
     tokens: "Tokens per second",
@@ -44,6 +52,15 @@ export const admin = {
     deleteText:
       "Their conversations, files, keys and feedback are erased at once and cannot be brought back.",
     changed: "Changed.",
+    plan: "Plan",
+    setPlan: "Change the plan",
+    setPlanFor: "Plan of {name}",
+    setPlanText: "It holds from the next question on.",
+    setPlanAction: "Change the plan",
+    planDefault: "As the policy says",
+    planReason: "Why",
+    planReasonHint: "It is kept in the audit log.",
+    planSet: "The plan is changed.",
     deleted: "The account is erased.",
     add: "Add a person",
     addText: "They choose their own password by a link that you hand over.",

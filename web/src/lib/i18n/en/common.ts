@@ -26,6 +26,7 @@ export const common = {
   crashTitle: "Something on this page broke",
   crashText: "Your conversations are safe on the server. Reloading the page brings them back.",
   wait: { now: "any moment now", about: "about {span}", upTo: "up to {span}" },
+  plan: { free: "Free", plus: "Plus", team: "Team", api: "API" },
   rung: {
     normal: "Everything is on.",
     no_extras: "New conversations get their titles later.",

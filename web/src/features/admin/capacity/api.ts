@@ -1,0 +1,34 @@
+import type {
+  CapacityView,
+  Forecast,
+  Incident,
+  IncidentState,
+  PolicyChange,
+  PolicyView,
+  UsageBy,
+  UsageRow,
+} from "@/features/admin/capacity/types";
+import type { Policy } from "@/features/admin/policy/types";
+import { api } from "@/lib/api/client";
+
+export const getCapacity = () => api.get<CapacityView>("/api/admin/capacity");
+export const getUsage = (by: UsageBy, days: number) =>
+  api.get<{ rows: UsageRow[] }>("/api/admin/capacity/usage", { query: { by, days } });
+export const getForecast = () => api.get<Forecast>("/api/admin/capacity/forecast");
+
+export const getPolicy = () => api.get<PolicyView>("/api/admin/policy");
+export const getPolicyVersions = () => api.get<{ versions: PolicyChange[] }>("/api/admin/policy/versions");
+export const getPolicyVersion = (version: number) =>
+  api.get<PolicyView>(`/api/admin/policy/versions/${version}`);
+export const savePolicy = (ask: { policy: Policy; reason: string; based_on: number }) =>
+  api.put<PolicyView>("/api/admin/policy", ask);
+
+export const setPlan = (userId: string, ask: { plan: string | null; reason: string }) =>
+  api.put<unknown>(`/api/admin/users/${userId}/plan`, ask);
+
+/** Incidents are public: the status page's own figures. */
+export const getIncidents = () => api.get<{ incidents: Incident[] }>("/api/status");
+export const openIncident = (ask: { title: string; text: string }) =>
+  api.post<unknown>("/api/admin/incidents", ask);
+export const updateIncident = (id: string, ask: { text: string; state: IncidentState }) =>
+  api.post<unknown>(`/api/admin/incidents/${id}/updates`, ask);
