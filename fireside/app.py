@@ -39,9 +39,14 @@ from fireside.api.openai.models import Models
 from fireside.api.operator import operator_controllers
 from fireside.api.page import PageFiles, find_page_root, serve_page
 from fireside.api.schema import openapi_config, serve_document
+from fireside.billing.endpoints import CONTROLLERS as USAGE_CONTROLLERS
 from fireside.billing.repository import UsageRepository
 from fireside.billing.service import Meter
+from fireside.capacity.endpoints import CONTROLLERS as CAPACITY_CONTROLLERS
+from fireside.capacity.ports import OpenGate
+from fireside.capacity.records import CapacityRecords, build_records
 from fireside.capacity.service import Gate
+from fireside.capacity.status_endpoints import CONTROLLERS as STATUS_CONTROLLERS
 from fireside.chat.endpoints import CONTROLLERS as CHAT_CONTROLLERS
 from fireside.chat.feed import Feed
 from fireside.chat.journal import Journal
@@ -81,6 +86,7 @@ class Services:
     engines: EngineService
     catalog: ModelCatalog
     gate: Gate
+    records: CapacityRecords
     meter: Meter
     metrics: Metrics
     live: Live
@@ -107,7 +113,9 @@ def build(
     )
     accounts = build_accounts(db, settings.accounts, clock, new_id)
     engines = build_engines(db, settings.engine, settings.data_dir, clock, new_id, broker)
-    gate = Gate(engines.catalog, settings.capacity, clock, new_id)
+    records = build_records(db, settings.capacity, clock, new_id, engines.catalog)
+    gate = Gate(engines.catalog, settings.capacity, clock, new_id, note=records.minutes.count)
+    records.policies.on_change(gate.set_policy)
     conversations = HistoryRepository()
     journal = Journal(db, TurnRepository(), clock, settings.chat.journal_interval_s)
     turns = TurnService(
@@ -147,6 +155,7 @@ def build(
         engines=engines,
         catalog=engines.catalog,
         gate=gate,
+        records=records,
         meter=meter,
         metrics=metrics,
         live=live,
@@ -171,6 +180,7 @@ async def running(services: Services) -> AsyncIterator[None]:
     async with anyio.create_task_group() as lower:
         lower.start_soon(services.engines.run)
         lower.start_soon(services.gate.run)
+        lower.start_soon(services.records.run, OpenGate())
         lower.start_soon(services.meter.run)
         lower.start_soon(services.accounts.run)
         lower.start_soon(services.history.run, services.db)
@@ -207,6 +217,9 @@ def asgi(services: Services) -> Application:
         route_handlers=[
             *ACCOUNT_CONTROLLERS,
             *ENGINE_CONTROLLERS,
+            *CAPACITY_CONTROLLERS,
+            *STATUS_CONTROLLERS,
+            *USAGE_CONTROLLERS,
             *HISTORY_CONTROLLERS,
             FeedbackController,
             *CHAT_CONTROLLERS,
@@ -261,6 +274,7 @@ def _dependencies(services: Services) -> dict[str, Provide]:
         "engines": services.engines,
         "feed": services.feed,
         "feedback": services.feedback,
+        "gate_view": OpenGate(),
         "gateway": gateway,
         "history": services.history,
         "live": services.live,
@@ -268,6 +282,7 @@ def _dependencies(services: Services) -> dict[str, Provide]:
         "metrics": services.metrics,
         "page": PageFiles(find_page_root()),
         "turns": services.turns,
+        **services.records.dependencies(),
     }
     given = {name: _provide(value) for name, value in fixed.items()}
     return {**given, "principal": Provide(principal, sync_to_thread=False)}

@@ -44,6 +44,7 @@ OPEN_TO_EVERYBODY = {
     "POST /api/auth/sign-out",
     "POST /api/auth/reset",
     "GET /api/shared/{slug}",
+    "GET /api/status",
     "GET /healthz",
     "GET /readyz",
     "GET /openapi.json",
