@@ -123,8 +123,12 @@ class OpenConversationController(ConversationController):
     ) -> OpenConversation:
         """The last `limit` messages of the branch at `head` (default: where it was left), or those
         above the message `before`."""
+        # Before the transaction: a reply that ends in between is then followed to its end.
         running = turns.running(principal.user_id, ConversationId(conversation_id))
         async with db.read() as tx:
+            elsewhere = await turns.running_elsewhere(
+                tx, principal.user_id, ConversationId(conversation_id)
+            )
             window = await history.open_window(
                 tx,
                 principal.user_id,
@@ -136,7 +140,7 @@ class OpenConversationController(ConversationController):
             thumbs = await feedback.thumbs(
                 tx, principal.user_id, [view.message.id for view in window.messages]
             )
-        return read_open_conversation(window, running, thumbs)
+        return read_open_conversation(window, {**elsewhere, **running}, thumbs)
 
 
 async def _view(

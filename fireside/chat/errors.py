@@ -16,6 +16,13 @@ class UnknownTurn(NotFound):
         )
 
 
+class DeclaredDead(Conflict):
+    """Other processes took this one for dead, and its turns with it. It never reaches a caller."""
+
+    def __init__(self) -> None:
+        super().__init__("declared_dead", "This process was silent for too long.")
+
+
 class NothingToContinue(Conflict):
     """Only a reply that was cut short can be continued."""
 

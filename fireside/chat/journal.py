@@ -15,7 +15,9 @@ import msgspec
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from fireside.chat.errors import DeclaredDead
 from fireside.chat.log import TurnLog
+from fireside.chat.ownership import Sole
 from fireside.chat.repository import JournalEntry, TurnRepository
 from fireside.conversation.event import Failure, StreamEvent, encode_event
 from fireside.db.database import Database, Transaction
@@ -32,7 +34,7 @@ CloseReply = Callable[[Transaction], Awaitable[None]]
 
 class _Closing(msgspec.Struct):
     log: TurnLog
-    event: StreamEvent
+    event: StreamEvent | None  # None: the reply goes on elsewhere
     write: CloseReply
     done: anyio.Event
 
@@ -46,7 +48,9 @@ class Journal:
         repository: TurnRepository,
         clock: Clock,
         interval_s: float,
+        owners: Sole | None = None,
     ) -> None:
+        self._owners = owners or Sole()
         self._database = database
         self._repository = repository
         self._clock = clock
@@ -64,13 +68,32 @@ class Journal:
 
     def note(self, log: TurnLog) -> None:
         """`log` has new events."""
-        if log.dirty_since_s is None:
+        if log.dirty_since_s is None and not log.left:
             log.dirty_since_s = self._clock.monotonic_s()
             self._dirty[log.turn_id] = log
             self._work.set()
 
     async def close(self, log: TurnLog, event: StreamEvent, write: CloseReply) -> None:
-        """Commit the reply's last events and `write` together, then show `event` to followers."""
+        """Commit the reply's last events and `write` together, then show `event` to followers.
+
+        Returns without having done so when this process was declared dead meanwhile.
+        """
+        await self._close(log, event, write)
+
+    async def let_go(self, log: TurnLog, write: CloseReply) -> None:
+        """Commit what has been said so far and `write` together; nothing more is said here."""
+        await self._close(log, None, write)
+
+    def drop(self, log: TurnLog) -> None:
+        """Forget what has not been written of a turn that belongs to another process now."""
+        self._dirty.pop(log.turn_id, None)
+        for closing in [each for each in self._closings if each.log is log]:
+            self._closings.remove(closing)
+            closing.done.set()
+
+    async def _close(self, log: TurnLog, event: StreamEvent | None, write: CloseReply) -> None:
+        if log.left:
+            return
         closing = _Closing(log, event, write, anyio.Event())
         self._closings.append(closing)
         self._work.set()
@@ -98,8 +121,17 @@ class Journal:
             except BackendFailed as error:
                 logger.warning("journal_waits", code=error.code, num_replies=len(self._dirty))
                 await anyio.sleep(RETRY_S)
+            except DeclaredDead:
+                self._drop_all()
             except SQLAlchemyError:
                 await self._flush_singly()
+
+    def _drop_all(self) -> None:
+        """Everything belongs to other processes by now."""
+        logger.warning("journal_fenced", num_replies=len(self._dirty))
+        for log in [*self._dirty.values(), *(each.log for each in self._closings)]:
+            log.leave()
+            self.drop(log)
 
     async def _flush_singly(self) -> None:
         """One transaction a reply, so that one the database refuses does not hold up the others."""
@@ -112,6 +144,8 @@ class Journal:
     async def _flush_or_give_up(self, logs: list[TurnLog], closings: list[_Closing]) -> None:
         try:
             await self._flush(logs, closings)
+        except DeclaredDead:
+            self._drop_all()
         except SQLAlchemyError as error:
             logger.exception("reply_refused_by_database", error=type(error).__name__)
             refused = Failure(
@@ -120,7 +154,7 @@ class Journal:
                 hint="Copy what you need, then try again; the operator finds the cause in the log.",
             )
             for closing in closings:
-                closing.event = refused
+                closing.event = refused if closing.event is not None else None
             self._settle(logs, closings, {x.turn_id: len(x.frames) for x in logs})
 
     async def _flush(self, logs: list[TurnLog], closings: list[_Closing]) -> None:
@@ -136,8 +170,10 @@ class Journal:
                 c.log.turn_id, c.log.base + taken[c.log.turn_id] + 1, (encode_event(c.event),)
             )
             for c in closings
+            if c.event is not None
         ]
         async with self._database.write() as tx:
+            await self._owners.fence(tx)
             await self._repository.add_events(
                 tx, [entry for entry in [*entries, *last_frames] if entry.frames]
             )
@@ -154,8 +190,9 @@ class Journal:
                 self.note(log)
         for closing in closings:
             self._closings.remove(closing)
-            closing.log.append(closing.event)
-            closing.log.num_journaled = len(closing.log.frames)
+            if closing.event is not None:
+                closing.log.append(closing.event)
+                closing.log.num_journaled = len(closing.log.frames)
             self._dirty.pop(closing.log.turn_id, None)
             closing.done.set()
 

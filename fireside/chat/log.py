@@ -7,7 +7,7 @@ with a snapshot: a reader that comes with a number of an earlier range is given 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import NamedTuple
 
 import anyio
@@ -47,6 +47,8 @@ class TurnLog:
         self.dirty_since_s: float | None = None
         self.scope = anyio.CancelScope()
         self.stop_asked = False
+        self.left = False
+        self.on_growth: Callable[[TurnLog], None] | None = None
         self._fold = Fold(message)
         self._wake: anyio.Event | None = None
         self._notice = _Notice()
@@ -60,6 +62,11 @@ class TurnLog:
     def ended(self) -> bool:
         """Whether the terminal event is in."""
         return self._fold.ended
+
+    @property
+    def is_open(self) -> bool:
+        """Whether this process is writing the reply."""
+        return not self.ended and not self.left
 
     def message(self) -> Message:
         """The reply as it stands."""
@@ -83,13 +90,25 @@ class TurnLog:
         self._notice = _Notice(frame, self._notice.number + 1, len(self.frames))
         self._wake_followers()
 
+    @property
+    def notice(self) -> tuple[bytes, int, int]:
+        """The last announced frame, how many were announced, and the number of events before it."""
+        return self._notice
+
+    def leave(self) -> None:
+        """This process writes the reply no longer: followers are let go, to come back elsewhere."""
+        self.left = True
+        self._wake_followers()
+
     def _wake_followers(self) -> None:
+        if self.on_growth is not None:
+            self.on_growth(self)
         if self._wake is not None:
             self._wake.set()
             self._wake = None
 
     async def follow(self, after: int) -> AsyncIterator[bytes]:
-        """Server-sent events from number `after` + 1 on, until the reply ends.
+        """Server-sent events from number `after` + 1 on, until the reply ends or leaves here.
 
         What is ready together comes as one piece.
         """
@@ -103,7 +122,7 @@ class TurnLog:
                 yield self._encoded(at, split) + notice.frame + self._encoded(split, until)
             elif at < until:
                 yield self._encoded(at, until)
-            elif self.ended:
+            elif self.ended or self.left:
                 return
             else:
                 if self._wake is None:

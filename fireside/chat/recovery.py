@@ -8,20 +8,27 @@ import anyio
 import msgspec
 
 from fireside.chat.log import TurnLog
+from fireside.chat.ports import Relay
+from fireside.chat.reading import EVENTS_PER_RUN, Reading
 from fireside.chat.repository import StoredTurn, TurnRepository
 from fireside.chat.turn import TurnState
+from fireside.chat.views import RunningTurn
 from fireside.conversation.event import Snapshot, decode_event, encode_event
 from fireside.conversation.fold import Fold
 from fireside.conversation.message import Message, Status
-from fireside.db.database import Database
-from fireside.errors import Bug
+from fireside.db.database import Database, ReadTransaction
+from fireside.errors import BackendFailed, Bug
 from fireside.history.repository import HistoryRepository
-from fireside.kit import sse
-
-EVENTS_PER_RUN = 1_000_000_000
-"""Every run of a turn numbers its events in a range of its own; see `fireside.chat.log`."""
+from fireside.kit.pubsub import Subscription
 
 POLL_S = 0.2
+JOURNAL_POLL_S = 0.1
+"""How often a reader looks into the journal while nothing is heard from other processes."""
+
+LOOK_AGAIN_S = 2.0
+"""A reader that hears nothing for so long looks into the journal, in case something was lost."""
+
+HEARD_WITHIN_S = 1.0
 
 
 def journaled_reply(events: Sequence[tuple[int, bytes]], stored: Message) -> Message:
@@ -51,28 +58,86 @@ def recovered_log(
 
 
 async def follow_stored(
-    database: Database,
-    turns: TurnRepository,
-    history: HistoryRepository,
-    turn: StoredTurn,
-    after: int,
+    source: Stored, turn: StoredTurn, after: int, relay: Relay | None = None
 ) -> AsyncIterator[bytes]:
-    """Follow a turn by its journal: one that ended a while ago, or runs in another process.
+    """Follow a turn that ended a while ago, or runs in another process.
 
-    When the journal has been swept, one snapshot of the stored reply takes its place.
+    When the journal has been swept, one snapshot of the stored reply takes its place. Ends early
+    when this process leaves; the reader comes back to another.
     """
-    at = after
-    while True:
-        async with database.read() as tx:
-            now = await turns.by_id(tx, turn.id)
-            numbered = await turns.events(tx, turn.id, at)
-            ended = now is None or now.state is TurnState.ENDED
-            if ended and not numbered and at == after:
-                reply = await history.message(tx, turn.conversation_id, turn.message_id)
-                numbered = [(at + 1, encode_event(Snapshot(reply)))]
-        if numbered:
-            yield b"".join(sse.encode(frame, number) for number, frame in numbered)
-            at = numbered[-1][0]
-        if ended:
+    reading = Reading(after)
+    if relay is None:
+        while not reading.ended:
+            if piece := await source.journaled(turn, reading, after):
+                yield piece
+            if not reading.ended:
+                await anyio.sleep(POLL_S)
+        return
+    with relay.listen(turn.id) as heard:
+        await heard.heard(HEARD_WITHIN_S)
+        for group in await relay.groups(turn.id, reading.at) or ():
+            if piece := reading.take(group):
+                yield piece
+        is_known = reading.at > after and not reading.behind
+        while not reading.ended:
+            if not is_known and (piece := await source.journaled(turn, reading, after)):
+                yield piece
+            is_known = False
+            async for piece in live(relay, heard, reading):
+                yield piece
+            if heard.is_over:
+                return
+
+
+async def live(
+    relay: Relay, heard: Subscription, reading: Reading, patience_s: float = LOOK_AGAIN_S
+) -> AsyncIterator[bytes]:
+    """What is said from now on, until it ends, something is missing or nothing is heard."""
+    messages = aiter(heard)
+    while not reading.ended and not reading.behind:
+        payload: bytes | None = None
+        with anyio.move_on_after(patience_s if relay.is_connected else JOURNAL_POLL_S):
+            payload = await anext(messages, None)
+        if payload is None:
             return
-        await anyio.sleep(POLL_S)
+        if piece := reading.take(relay.read(payload)):
+            yield piece
+
+
+class Stored:
+    """Replies as the database has them."""
+
+    def __init__(
+        self, database: Database, turns: TurnRepository, history: HistoryRepository
+    ) -> None:
+        self._database = database
+        self._turns = turns
+        self._history = history
+
+    async def journaled(self, turn: StoredTurn, reading: Reading, after: int) -> bytes:
+        """The server-sent events that are new to a reader who began after number `after`.
+
+        While the database is away there are none.
+        """
+        try:
+            async with self._database.read() as tx:
+                now = await self._turns.by_id(tx, turn.id)
+                numbered = await self._turns.events(tx, turn.id, reading.at)
+                ended = now is None or now.state is TurnState.ENDED
+                if ended and not numbered and reading.at == after:
+                    reply = await self._history.message(tx, turn.conversation_id, turn.message_id)
+                    numbered = [(after + 1, encode_event(Snapshot(reply)))]
+        except BackendFailed:
+            await anyio.sleep(POLL_S)
+            return b""
+        return reading.take_journaled(numbered, ended=ended)
+
+    async def as_it_stands(
+        self, tx: ReadTransaction, turn: StoredTurn
+    ) -> tuple[RunningTurn, Message]:
+        """A running reply as far as it is journaled; follow it from the offset."""
+        events = await self._turns.events(tx, turn.id)
+        stored = await self._history.message(tx, turn.conversation_id, turn.message_id)
+        offset = events[-1][0] if events else 0
+        place = RunningTurn(turn.id, turn.conversation_id, turn.message_id, offset)
+        return place, journaled_reply(events, stored)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 import msgspec
@@ -29,6 +29,9 @@ class StoredTurn(msgspec.Struct, frozen=True):
     state: TurnState
     attempts: int
     created_at: datetime
+    worker_id: str | None = None
+    stop_asked_at: datetime | None = None
+    handovers: int = 0
 
 
 class JournalEntry(msgspec.Struct, frozen=True):
@@ -106,11 +109,50 @@ class TurnRepository:
         found = await tx.execute(_ANCHOR, {"messages": list(message_ids)})
         return found.scalar_one_or_none()  # type: ignore[return-value]
 
-    async def count_attempt(self, tx: Transaction, turn_id: str) -> None:
-        """The turn is taken up once more."""
-        await tx.execute(
-            update(TurnRow).where(TurnRow.id == turn_id).values(attempts=TurnRow.attempts + 1)
+    async def running_in(
+        self, tx: ReadTransaction, owner_id: UserId, conversation_ids: Collection[ConversationId]
+    ) -> list[StoredTurn]:
+        """The owner's unfinished turns in these conversations, oldest first."""
+        return await self._select(
+            tx,
+            TurnRow.conversation_id.in_(conversation_ids),
+            TurnRow.state == TurnState.RUNNING,
+            TurnRow.owner_id == owner_id,
         )
+
+    async def take_up(self, tx: Transaction, turn: StoredTurn, worker_id: str | None) -> bool:
+        """Count one more run, by `worker_id`; False when somebody else was quicker."""
+        changed = await tx.execute(
+            update(TurnRow)
+            .where(
+                TurnRow.id == turn.id,
+                TurnRow.state == TurnState.RUNNING,
+                TurnRow.attempts == turn.attempts,
+                TurnRow.worker_id.is_not_distinct_from(turn.worker_id),
+            )
+            .values(attempts=TurnRow.attempts + 1, worker_id=worker_id)
+        )
+        return changed.rowcount == 1
+
+    async def own(self, tx: Transaction, turn_id: str, worker_id: str) -> None:
+        """A turn that was just added is written by this worker."""
+        await tx.execute(_CHANGE_TURN, {"turn": turn_id, "worker_id": worker_id})
+
+    async def let_go(self, tx: Transaction, turn_id: str, worker_id: str) -> None:
+        """The worker writes this turn no longer; another may take it up."""
+        await tx.execute(
+            update(TurnRow)
+            .where(
+                TurnRow.id == turn_id,
+                TurnRow.worker_id == worker_id,
+                TurnRow.state == TurnState.RUNNING,
+            )
+            .values(worker_id=None, handovers=TurnRow.handovers + 1)
+        )
+
+    async def ask_to_stop(self, tx: Transaction, turn_id: str, now: datetime) -> None:
+        """Whoever writes this turn is to stop; stays so when it is taken over."""
+        await tx.execute(_CHANGE_TURN, {"turn": turn_id, "stop_asked_at": now})
 
     async def end(
         self, tx: Transaction, turn_id: str, now: datetime, anchor: MessageId | None

@@ -41,6 +41,23 @@ class ChatSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_attempts: Annotated[
         int, msgspec.Meta(ge=1, le=10, description="How often a reply is taken up after restarts.")
     ] = 3
+    owner_beat_s: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0.05,
+            le=10,
+            description="How often a process tells the others that it lives, on PostgreSQL.",
+        ),
+    ] = 0.5
+    owner_lease_s: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0.2,
+            le=60,
+            description="How long a process may be silent before others take over its replies; "
+            "several times `owner_beat_s`.",
+        ),
+    ] = 2.5
     turn_timeout_s: Annotated[
         float, msgspec.Meta(gt=0, le=86_400, description="The longest a reply may take.")
     ] = 1800.0

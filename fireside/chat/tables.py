@@ -10,8 +10,23 @@ from sqlalchemy.orm import Mapped, mapped_column
 from fireside.db.base import Base, BigInt, Id, UtcDateTime
 
 
+class WorkerRow(Base):
+    """A process that runs turns. While it lives it counts `beat` up; see `chat/ownership.py`."""
+
+    __tablename__ = "workers"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    host: Mapped[str] = mapped_column(String(64))
+    beat: Mapped[int] = mapped_column(BigInt)
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 class TurnRow(Base):
-    """One run of the model for a stored reply. `message_id` is the reply it writes."""
+    """One run of the model for a stored reply. `message_id` is the reply it writes.
+
+    `worker_id` is the process that writes it, null where there is one process only or the last one
+    has let go of it. `attempts` counts the runs, `handovers` those that ended with letting go.
+    """
 
     __tablename__ = "turns"
 
@@ -28,6 +43,9 @@ class TurnRow(Base):
     attempts: Mapped[int] = mapped_column(BigInt)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    worker_id: Mapped[str | None] = mapped_column(Id)
+    stop_asked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    handovers: Mapped[int] = mapped_column(BigInt, server_default="0")
 
     __table_args__ = (
         UniqueConstraint("owner_id", "request_id"),

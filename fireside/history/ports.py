@@ -1,7 +1,7 @@
 """What history is told by the rooms above it.
 
-Failure policy: `RunningTurns` reads memory and does not fail. An `ExportSection` that fails ends
-the archive: half of a person's data must not look like all of it.
+Failure policy: `RunningTurns` reads memory, or the caller's transaction, and fails as that does. An
+`ExportSection` that fails ends the archive: half of a person's data must not look like all of it.
 """
 
 from __future__ import annotations
@@ -10,13 +10,17 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Protocol
 
 from fireside.conversation.message import ConversationId, UserId
+from fireside.db.database import ReadTransaction
 
 
 class RunningTurns(Protocol):
     """Knows which turns write to a conversation now."""
 
-    def running_in(
-        self, owner_id: UserId, conversation_ids: Collection[ConversationId]
+    async def running_in(
+        self,
+        tx: ReadTransaction,
+        owner_id: UserId,
+        conversation_ids: Collection[ConversationId],
     ) -> Mapping[ConversationId, list[str]]:
         """Turn ids by conversation; those without any may be left out."""
         ...
@@ -25,8 +29,11 @@ class RunningTurns(Protocol):
 class NoRunningTurns:
     """Nothing is ever running, as for the command line."""
 
-    def running_in(
-        self, owner_id: UserId, conversation_ids: Collection[ConversationId]
+    async def running_in(
+        self,
+        tx: ReadTransaction,
+        owner_id: UserId,
+        conversation_ids: Collection[ConversationId],
     ) -> Mapping[ConversationId, list[str]]:
         return {}
 

@@ -88,7 +88,7 @@ class HistoryService:
     ) -> ConversationView:
         """One conversation as the page lists it. Raises UnknownConversation."""
         stored = await self.repository.stored(tx, owner_id, conversation_id)
-        return self._views(owner_id, [stored])[0]
+        return (await self._views(tx, owner_id, [stored]))[0]
 
     async def page(
         self,
@@ -112,7 +112,7 @@ class HistoryService:
         if len(found) > PAGE_SIZE:
             last = shown[-1]
             next_cursor = encode_cursor(last.updated_at.isoformat(), last.conversation.id)
-        return Page(self._views(owner_id, pinned + shown), next_cursor)
+        return Page(await self._views(tx, owner_id, pinned + shown), next_cursor)
 
     async def open_window(
         self,
@@ -139,7 +139,7 @@ class HistoryService:
             line = await self.repository.path_window(tx, conversation_id, start, limit, before)
         siblings = await self.repository.siblings(tx, conversation_id, line)
         return Window(
-            conversation=self._views(owner_id, [stored])[0],
+            conversation=(await self._views(tx, owner_id, [stored]))[0],
             messages=[MessageView(message, siblings[message.id]) for message in line],
             has_earlier=bool(line) and line[0].parent_id is not None,
         )
@@ -302,10 +302,11 @@ class HistoryService:
         finally:
             self.import_slots.release()
 
-    def _views(
-        self, owner_id: UserId, stored: Sequence[StoredConversation]
+    async def _views(
+        self, tx: ReadTransaction, owner_id: UserId, stored: Sequence[StoredConversation]
     ) -> list[ConversationView]:
-        running = self.running.running_in(owner_id, [each.conversation.id for each in stored])
+        ids = [each.conversation.id for each in stored]
+        running = await self.running.running_in(tx, owner_id, ids)
         return [view_of(each, list(running.get(each.conversation.id, ()))) for each in stored]
 
     async def _purge_some(self, db: Database) -> bool:

@@ -31,6 +31,11 @@ class Subscription:
         self._num_unconfirmed = num_unconfirmed
         self._is_awaited = False
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the broker was closed."""
+        return self._ended
+
     def put(self, payload: bytes) -> None:
         """Take a message, or forget all of them when too many wait."""
         if len(self._queue) >= MAX_QUEUED:

@@ -176,7 +176,9 @@ class TestWindows:
         self, database: Database, clock: FakeClock
     ) -> None:
         class Running:
-            def running_in(self, owner_id: str, conversation_ids: Any) -> dict[Any, list[str]]:
+            async def running_in(
+                self, tx: object, owner_id: str, conversation_ids: Any
+            ) -> dict[Any, list[str]]:
                 return {conversation_ids[0]: ["turn-1"]}
 
         ada = await Room(database, clock, running=Running()).person("ada")
