@@ -142,12 +142,7 @@ class House:
         self, method: str, path: str, body: dict[str, Any] | None = None, timeout_s: float = 20
     ) -> tuple[int, Any]:
         """A request of the administrator's page."""
-        headers = {
-            "Content-Type": "application/json",
-            "Sec-Fetch-Site": "same-origin",
-            "Origin": f"http://127.0.0.1:{self.port}",
-            "Cookie": self._cookie,
-        }
+        headers = self.page_headers()
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
         try:
             data = json.dumps(body).encode() if body is not None else None
@@ -161,6 +156,15 @@ class House:
             return response.status, text.decode(errors="replace")
         finally:
             connection.close()
+
+    def page_headers(self) -> dict[str, str]:
+        """As the administrator's browser sends them."""
+        return {
+            "Content-Type": "application/json",
+            "Sec-Fetch-Site": "same-origin",
+            "Origin": f"http://127.0.0.1:{self.port}",
+            "Cookie": self._cookie,
+        }
 
     def usage_rows(self) -> list[tuple[str, str, int]]:
         """(engine, status, completion tokens) of every metered generation, oldest first."""

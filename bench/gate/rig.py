@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -206,10 +207,11 @@ class UnderWay:
         self._rig = rig
         last_s = max((send.at_s for send in replay.sends), default=0.0)
         self._within_s = max(last_s, replay.stop_s) + replay.drain_s + 120.0
+        self._output = tempfile.TemporaryFile(dir=rig.work_dir)  # a pipe that fills would block it
         self._process = subprocess.Popen(
             [sys.executable, "-m", "bench.gate.replay"],
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=self._output,
         )
         assert self._process.stdin is not None
         self._process.stdin.write(msgspec.json.encode(replay))
@@ -223,15 +225,14 @@ class UnderWay:
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        self._output.close()
 
     def result(self) -> Replayed:
         """Wait for its end. Raises RuntimeError when it broke."""
-        output, _ = self._process.communicate(timeout=self._within_s)
-        if self._process.returncode:
+        if self._process.wait(timeout=self._within_s):
             raise RuntimeError("The replayer broke; its words are above.")
-        replayed = msgspec.json.decode(output, type=Replayed)
+        self._output.seek(0)
+        replayed = msgspec.json.decode(self._output.read(), type=Replayed)
         if replayed.void:
             self._rig.voids.append(replayed.void)
         return replayed

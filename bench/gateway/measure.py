@@ -50,6 +50,10 @@ class Engine:
         """Make something go wrong."""
         self._post("fault", fault)
 
+    def faults(self, faults: list[dict[str, Any]]) -> None:
+        """These and no others are meant to go wrong from now on."""
+        call(self.port, "POST", "/mock/faults", msgspec.json.encode(faults))
+
     def stats(self) -> dict[str, float]:
         """Counters since the last reset."""
         return msgspec.json.decode(call(self.port, "GET", "/mock/stats")[1], type=dict[str, float])

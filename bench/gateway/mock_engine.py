@@ -222,7 +222,7 @@ class Connection(asyncio.Protocol):
                 mock.faults.append(msgspec.json.decode(body, type=Fault))
                 self.reply_json(b"{}")
             case b"POST /mock/faults":
-                mock.faults += msgspec.json.decode(body, type=list[Fault])
+                mock.faults = msgspec.json.decode(body, type=list[Fault])
                 self.reply_json(b"{}")
             case b"GET /metrics":
                 self.reply_json(mock.metrics())
