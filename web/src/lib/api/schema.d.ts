@@ -4,6 +4,46 @@
  */
 
 export interface paths {
+    "/api/admin/capacity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Live
+         * @description Demand, who waits, slots, engines, and the bottleneck in one sentence.
+         */
+        get: operations["ApiAdminCapacityLive"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/capacity/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Usage
+         * @description Seconds of engines, tokens and generations of the last days, split up.
+         */
+        get: operations["ApiAdminCapacityUsageUsage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/engines": {
         parameters: {
             query?: never;
@@ -50,6 +90,46 @@ export interface paths {
          * @description Switch an engine on or off.
          */
         patch: operations["ApiAdminEnginesEngineIdChange"];
+        trace?: never;
+    };
+    "/api/admin/incidents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Open
+         * @description Put an incident on the status page.
+         */
+        post: operations["ApiAdminIncidentsOpen"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/incidents/{incident_id}/updates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add
+         * @description Say how an incident stands; `resolved` closes it.
+         */
+        post: operations["ApiAdminIncidentsIncidentIdUpdatesAdd"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/admin/invites": {
@@ -176,6 +256,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Policy
+         * @description The policy in force.
+         */
+        get: operations["ApiAdminPolicyPolicy"];
+        /**
+         * Save
+         * @description Put another policy in force, from the next decision on; no running reply is touched.
+         */
+        put: operations["ApiAdminPolicySave"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/policy/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Versions
+         * @description Who changed it, when and why.
+         */
+        get: operations["ApiAdminPolicyVersionsVersions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/sign-up-mode": {
         parameters: {
             query?: never;
@@ -246,6 +370,26 @@ export interface paths {
          * @description Promote, demote, disable or enable somebody.
          */
         patch: operations["ApiAdminUsersUserIdChangeUser"];
+        trace?: never;
+    };
+    "/api/admin/users/{user_id}/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Assign
+         * @description Put somebody on a plan; it counts from their next request on.
+         */
+        put: operations["ApiAdminUsersUserIdPlanAssign"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/admin/users/{user_id}/reset-link": {
@@ -701,6 +845,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/me/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Own
+         * @description One's own plan, what it gives and how much of it was used today.
+         */
+        get: operations["ApiMePlanOwn"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/me/sessions": {
         parameters: {
             query?: never;
@@ -798,6 +962,26 @@ export interface paths {
          * @description A shared conversation.
          */
         get: operations["ApiSharedSlugReadShared"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Status
+         * @description State, queue, models, 90 days of history and incidents; at most five seconds old.
+         */
+        get: operations["ApiStatusStatus"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1035,6 +1219,12 @@ export interface components {
             type: string;
             url_citation?: components["schemas"]["UrlCitation"] | null;
         };
+        /** AssignmentIn */
+        AssignmentIn: {
+            plan: string | null;
+            /** @default  */
+            reason: string;
+        };
         /** AssistantSettings */
         AssistantSettings: {
             /** @default  */
@@ -1070,6 +1260,22 @@ export interface components {
             name?: string | null;
             role: components["schemas"]["Role"];
         };
+        /**
+         * Band
+         * @description Classes of work, the most urgent first. Within a band flows share by weight.
+         * @enum {string}
+         */
+        Band: "paid" | "free" | "later" | "background" | "training";
+        /** BandPolicy */
+        BandPolicy: {
+            first_token_s: number;
+            /** @default 0 */
+            min_share: number;
+            patience_s: number;
+            per_token_s: number;
+            /** @default 0 */
+            reserve_factor: number;
+        };
         /** BlobRef */
         BlobRef: {
             media_type: string;
@@ -1094,6 +1300,20 @@ export interface components {
          * @enum {string}
          */
         Capability: "chat" | "completion" | "fill_in_the_middle" | "embeddings" | "tools" | "vision" | "logprobs" | "json_schema" | "continue";
+        /** CapacityView */
+        CapacityView: {
+            bottleneck: string;
+            engines?: components["schemas"]["EngineFigures"][];
+            plans?: {
+                [key: string]: components["schemas"]["PlanFigures"];
+            };
+            pools?: components["schemas"]["PoolFigures"][];
+            /** @default 0 */
+            rung: number;
+            /** @default normal */
+            rung_name: string;
+            series?: components["schemas"]["Moment"][];
+        };
         /**
          * Channel
          * @description Whom an assistant's message is for: the person, its own reasoning, or a preamble to tools.
@@ -1296,6 +1516,15 @@ export interface components {
             /** @default  */
             style: string;
         };
+        /** DayStatus */
+        DayStatus: {
+            /** Format: date */
+            date: string;
+            minutes_degraded: number;
+            minutes_down: number;
+            refused: number;
+            served: number;
+        };
         /** DeletionIn */
         DeletionIn: {
             password: string;
@@ -1350,6 +1579,22 @@ export interface components {
         EngineChangeIn: {
             enabled: boolean;
         };
+        /** EngineFigures */
+        EngineFigures: {
+            first_token_ms?: number | null;
+            /** @default 0 */
+            limit: number;
+            name: string;
+            ok: boolean;
+            /** @default 0 */
+            running: number;
+            slots?: number | null;
+            /** @default false */
+            stalled: boolean;
+            token_ms?: number | null;
+            /** @default 0 */
+            tokens_per_s: number;
+        };
         /** EngineIn */
         EngineIn: {
             api_key?: string | null;
@@ -1359,6 +1604,7 @@ export interface components {
             name: string;
             /** @default 100 */
             priority: number;
+            slots?: number | null;
         };
         /**
          * EngineKind
@@ -1378,6 +1624,7 @@ export interface components {
             ok: boolean;
             /** @default 0 */
             restarts: number;
+            slots?: number | null;
         };
         /** ErrorBody */
         ErrorBody: {
@@ -1456,6 +1703,12 @@ export interface components {
             /** @default true */
             ok: boolean;
         };
+        /**
+         * HouseState
+         * @description How the house is, in a word.
+         * @enum {string}
+         */
+        HouseState: "ok" | "busy" | "degraded" | "down";
         /** Image */
         Image: {
             /** @default  */
@@ -1489,6 +1742,39 @@ export interface components {
             /** @default 0 */
             num_skipped: number;
             problems?: components["schemas"]["ImportProblem"][];
+        };
+        /** Incident */
+        Incident: {
+            id: string;
+            /** Format: date-time */
+            opened_at: string;
+            resolved_at?: string | null;
+            state: components["schemas"]["IncidentState"];
+            title: string;
+            updates?: components["schemas"]["IncidentUpdate"][];
+        };
+        /** IncidentIn */
+        IncidentIn: {
+            text: string;
+            title: string;
+        };
+        /**
+         * IncidentState
+         * @description How far it has come.
+         * @enum {string}
+         */
+        IncidentState: "investigating" | "identified" | "monitoring" | "resolved";
+        /** IncidentUpdate */
+        IncidentUpdate: {
+            /** Format: date-time */
+            at: string;
+            state: components["schemas"]["IncidentState"];
+            text: string;
+        };
+        /** IncidentUpdateIn */
+        IncidentUpdateIn: {
+            state: components["schemas"]["IncidentState"];
+            text: string;
         };
         /** InviteIn */
         InviteIn: {
@@ -1557,6 +1843,42 @@ export interface components {
             name: string;
             prefix: string;
             scopes: components["schemas"]["Scope"][];
+        };
+        /**
+         * Ladder
+         * @default {
+         *       "thresholds": [
+         *         1,
+         *         1.3,
+         *         2,
+         *         4,
+         *         8
+         *       ],
+         *       "rise_s": 15,
+         *       "fall_s": 60,
+         *       "fall_factor": 0.8,
+         *       "short_reply_tokens": 400
+         *     }
+         */
+        Ladder: {
+            /** @default 0.8 */
+            fall_factor: number;
+            /** @default 60 */
+            fall_s: number;
+            /** @default 15 */
+            rise_s: number;
+            /** @default 400 */
+            short_reply_tokens: number;
+            /**
+             * @default [
+             *       1,
+             *       1.3,
+             *       2,
+             *       4,
+             *       8
+             *     ]
+             */
+            thresholds: number[];
         };
         /** LibraryModel */
         LibraryModel: {
@@ -1678,6 +2000,13 @@ export interface components {
             /** @default true */
             ready: boolean;
         };
+        /** ModelStatus */
+        ModelStatus: {
+            name: string;
+            ready: boolean;
+            title: string;
+            wait_s: number | null;
+        };
         /** ModelsOut */
         ModelsOut: {
             data: components["schemas"]["ModelOut"][];
@@ -1692,6 +2021,21 @@ export interface components {
             default: string | null;
             models: components["schemas"]["PublicModel"][];
             preparing: components["schemas"]["Preparing"][];
+        };
+        /** Moment */
+        Moment: {
+            /** @default 0 */
+            arrived: number;
+            /** Format: date-time */
+            at: string;
+            /** @default 0 */
+            granted: number;
+            /** @default 0 */
+            refused: number;
+            /** @default 0 */
+            running: number;
+            /** @default 0 */
+            waiting: number;
         };
         /** NamedFunctionIn */
         NamedFunctionIn: {
@@ -1713,6 +2057,13 @@ export interface components {
             };
             turns: components["schemas"]["RunningTurn"][];
         };
+        /** OwnPlan */
+        OwnPlan: {
+            band: components["schemas"]["Band"];
+            limits: components["schemas"]["PlanPolicy"];
+            plan: string;
+            used_today: number;
+        };
         /** Page[UserView] */
         "Page_fireside.accounts.views.UserView_": {
             items: components["schemas"]["UserView"][];
@@ -1732,6 +2083,112 @@ export interface components {
         PasswordIn: {
             current: string;
             new: string;
+        };
+        /** PlanFigures */
+        PlanFigures: {
+            /** @default 0 */
+            refused_1m: number;
+            /** @default 0 */
+            running: number;
+            /** @default 0 */
+            waiting: number;
+        };
+        /** PlanPolicy */
+        PlanPolicy: {
+            band: components["schemas"]["Band"];
+            /** @default 0 */
+            max_running: number;
+            /** @default 20 */
+            max_waiting: number;
+            /** @default 0 */
+            requests_per_minute: number;
+            /** @default 0 */
+            tokens_per_day: number;
+            /** @default 0 */
+            tokens_per_minute: number;
+            /** @default 1 */
+            weight: number;
+        };
+        /** Policy */
+        Policy: {
+            /** @default team */
+            admin_plan: string;
+            /** @default 0.9 */
+            admit_at: number;
+            /** @default 1.1 */
+            affinity_overload: number;
+            bands: {
+                [key: string]: components["schemas"]["BandPolicy"];
+            };
+            /** @default 2 */
+            choose_above: number;
+            /** @default free */
+            default_plan: string;
+            /** @default 3 */
+            fresh_account_days: number;
+            /** @default 60 */
+            half_life_s: number;
+            ladder?: components["schemas"]["Ladder"];
+            /** @default 120 */
+            lend_below_tokens: number;
+            /** @default 10000 */
+            max_later: number;
+            /** @default 2 */
+            output_token_cost: number;
+            plans: {
+                [key: string]: components["schemas"]["PlanPolicy"];
+            };
+            /** @default 1 */
+            prompt_token_cost: number;
+            /** @default  */
+            small_model: string;
+            /** @default 5 */
+            stall_s: number;
+        };
+        /** PolicyChange */
+        PolicyChange: {
+            at: string | null;
+            author: string;
+            reason: string;
+            version: number;
+        };
+        /** PolicyIn */
+        PolicyIn: {
+            based_on: number;
+            policy: {
+                [key: string]: unknown;
+            };
+            reason: string;
+        };
+        /** PolicyVersions */
+        PolicyVersions: {
+            versions: components["schemas"]["PolicyChange"][];
+        };
+        /** PolicyView */
+        PolicyView: {
+            at: string | null;
+            author: string;
+            policy: components["schemas"]["Policy"];
+            reason: string;
+            version: number;
+        };
+        /** PoolFigures */
+        PoolFigures: {
+            pool: string;
+            /** @default 0 */
+            pressure: number;
+            reserved?: {
+                [key: string]: number;
+            };
+            running?: {
+                [key: string]: number;
+            };
+            /** @default 0 */
+            service_s: number;
+            slots: number;
+            waiting?: {
+                [key: string]: number;
+            };
         };
         /** Preferences */
         Preferences: {
@@ -1928,6 +2385,19 @@ export interface components {
          * @enum {string}
          */
         Status: "queued" | "streaming" | "complete" | "interrupted" | "failed";
+        /** StatusView */
+        StatusView: {
+            days: components["schemas"]["DayStatus"][];
+            headline: string;
+            incidents: components["schemas"]["Incident"][];
+            models: components["schemas"]["ModelStatus"][];
+            rung: number;
+            rung_name: string;
+            state: components["schemas"]["HouseState"];
+            waiting: {
+                [key: string]: number;
+            };
+        };
         /** Step */
         Step: {
             /** Format: date-time */
@@ -2142,12 +2612,30 @@ export interface components {
             prompt_tokens: number;
             ttft_ms?: number | null;
         };
+        /**
+         * UsageBy
+         * @description What usage can be split up by.
+         * @default plan
+         * @enum {string}
+         */
+        UsageBy: "plan" | "feature" | "user" | "model";
         /** UsageOut */
         UsageOut: {
             completion_tokens: number;
             prompt_tokens: number;
             prompt_tokens_details: components["schemas"]["CachedOut"];
             total_tokens: number;
+        };
+        /** UsageShare */
+        UsageShare: {
+            completion_tokens: number;
+            engine_s: number;
+            name: string;
+            num_generations: number;
+        };
+        /** UsageShares */
+        UsageShares: {
+            rows: components["schemas"]["UsageShare"][];
         };
         /** UserIn */
         UserIn: {
@@ -2181,6 +2669,7 @@ export interface components {
             id: string;
             last_seen_at: string | null;
             name: string;
+            plan: string;
             role: components["schemas"]["UserRole"];
             status: components["schemas"]["UserStatus"];
         };
@@ -2208,6 +2697,68 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    ApiAdminCapacityLive: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CapacityView"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    ApiAdminCapacityUsageUsage: {
+        parameters: {
+            query?: {
+                /** @description What usage can be split up by. */
+                by?: components["schemas"]["UsageBy"];
+                days?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageShares"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
     ApiAdminEnginesEngines: {
         parameters: {
             query?: never;
@@ -2321,6 +2872,74 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["EngineView"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    ApiAdminIncidentsOpen: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IncidentIn"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Incident"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    ApiAdminIncidentsIncidentIdUpdatesAdd: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                incident_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IncidentUpdateIn"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IncidentUpdate"];
                 };
             };
             /** @description An error */
@@ -2545,6 +3164,97 @@ export interface operations {
             };
         };
     };
+    ApiAdminPolicyPolicy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyView"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    ApiAdminPolicySave: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PolicyIn"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyView"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    ApiAdminPolicyVersionsVersions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyVersions"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
     ApiAdminSignUpModeSignUpMode: {
         parameters: {
             query?: never;
@@ -2713,6 +3423,41 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["StandingIn"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserView"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    ApiAdminUsersUserIdPlanAssign: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AssignmentIn"];
             };
         };
         responses: {
@@ -3643,6 +4388,35 @@ export interface operations {
             };
         };
     };
+    ApiMePlanOwn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnPlan"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
     ApiMeSessionsSessions: {
         parameters: {
             query?: never;
@@ -3808,6 +4582,36 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SharedPage"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    ApiStatusStatus: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    "cache-control"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StatusView"];
                 };
             };
             /** @description An error */
