@@ -6,7 +6,7 @@ HTTP application. Nothing here decides anything.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -51,6 +51,8 @@ from fireside.chat.endpoints import CONTROLLERS as CHAT_CONTROLLERS
 from fireside.chat.feed import Feed
 from fireside.chat.journal import Journal
 from fireside.chat.opening import TurnOpener
+from fireside.chat.ownership import Ownership, Sole
+from fireside.chat.ports import Relay
 from fireside.chat.repository import TurnRepository
 from fireside.chat.runner import ReplyRunner
 from fireside.chat.service import TurnService
@@ -70,6 +72,20 @@ from fireside.kit.clock import Clock, SystemClock
 from fireside.kit.ids import NewId, new_id
 from fireside.kit.pubsub import Broker
 from fireside.settings import Settings
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What this process has in common with others. `aclose` ends it, last of all.
+
+    `is_alone_on_host`: no other process of this data directory runs turns, so that what is marked
+    as theirs was left by one that ended.
+    """
+
+    broker: Broker
+    relay: Relay
+    aclose: Callable[[], Awaitable[None]]
+    is_alone_on_host: bool = True
 
 
 @dataclass(frozen=True)
@@ -93,6 +109,7 @@ class Services:
     history: HistoryService
     feedback: FeedbackService
     turns: TurnService
+    aclose: Callable[[], Awaitable[None]] | None = None
 
 
 def build(
@@ -101,23 +118,25 @@ def build(
     clock: Clock | None = None,
     new_id: NewId = new_id,
     log_writer: LogWriter | None = None,
+    shared: Shared | None = None,
 ) -> Services:
     """The services over their real backends. Opens nothing yet."""
     clock = clock or SystemClock()
     db = connect(url_for(settings.db, settings.data_dir), settings.db)
-    broker = Broker()
+    broker = shared.broker if shared is not None else Broker()
     feed = Feed(broker)
     metrics, live = Metrics(), Live(clock)
     meter = Meter(
         db, UsageRepository(), settings.billing, new_id, listeners=(metrics.observe, live.observe)
     )
-    accounts = build_accounts(db, settings.accounts, clock, new_id)
+    accounts = build_accounts(db, settings.accounts, clock, new_id, broker=broker)
     engines = build_engines(db, settings.engine, settings.data_dir, clock, new_id, broker)
     records = build_records(db, settings.capacity, clock, new_id, engines.catalog)
     gate = Gate(engines.catalog, settings.capacity, clock, new_id, note=records.minutes.count)
     records.policies.on_change(gate.set_policy)
     conversations = HistoryRepository()
-    journal = Journal(db, TurnRepository(), clock, settings.chat.journal_interval_s)
+    owners = _owners(db, settings, clock, new_id, shared)
+    journal = Journal(db, TurnRepository(), clock, settings.chat.journal_interval_s, owners)
     turns = TurnService(
         database=db,
         history=conversations,
@@ -133,6 +152,9 @@ def build(
         clock=clock,
         new_id=new_id,
         settings=settings.chat,
+        owners=owners,
+        relay=shared.relay if shared is not None else None,
+        broker=broker,
     )
     feedback = FeedbackService(FeedbackRepository(), conversations, accounts, clock, new_id)
     metrics.probes = Probes(
@@ -168,6 +190,22 @@ def build(
         ),
         feedback=feedback,
         turns=turns,
+        aclose=shared.aclose if shared is not None else None,
+    )
+
+
+def _owners(
+    db: Database, settings: Settings, clock: Clock, new_id: NewId, shared: Shared | None
+) -> Sole:
+    if db.dialect == "sqlite":  # one process by nature
+        return Sole()
+    return Ownership(
+        db,
+        clock,
+        new_id,
+        settings.data_dir / "host.id",
+        lease_s=settings.chat.owner_lease_s,
+        is_alone_on_host=shared is None or shared.is_alone_on_host,
     )
 
 
@@ -178,6 +216,7 @@ async def running(services: Services) -> AsyncIterator[None]:
     Turns are stopped first, so that their journal is written while everything else still works.
     """
     async with anyio.create_task_group() as lower:
+        lower.start_soon(services.broker.run)
         lower.start_soon(services.engines.run)
         lower.start_soon(services.gate.run)
         lower.start_soon(services.records.run, OpenGate())
@@ -191,6 +230,8 @@ async def running(services: Services) -> AsyncIterator[None]:
         lower.cancel_scope.cancel()
     await services.engines.aclose()
     await services.db.aclose()
+    if services.aclose is not None:
+        await services.aclose()
 
 
 @dataclass(frozen=True)

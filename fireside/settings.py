@@ -38,10 +38,44 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     port: Annotated[
         int, msgspec.Meta(ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
     ] = 8321
+    workers: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1, le=256, description="Server processes on this machine; several need PostgreSQL."
+        ),
+    ] = 1
+    drain_s: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0,
+            le=3600,
+            description="How long a worker that is replaced may finish what it cannot hand over.",
+        ),
+    ] = 30.0
     shutdown_grace_s: Annotated[
         float,
         msgspec.Meta(ge=0, le=600, description="How long open requests may end by themselves."),
     ] = 3.0
+
+
+class ValkeySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What several server processes, on one machine or many, speak through."""
+
+    url: Annotated[
+        str,
+        msgspec.Meta(
+            description="Address of a Valkey or Redis server, such as redis://HOST:6379/0 or "
+            "unix:///PATH. Empty: one process, or a bundled server for the workers of this machine."
+        ),
+    ] = ""
+    prefix: Annotated[
+        str,
+        msgspec.Meta(
+            min_length=1,
+            max_length=64,
+            description="What every name in Valkey begins with; one for each installation.",
+        ),
+    ] = "fireside"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +84,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: Annotated[Path, msgspec.Meta(description="Where Fireside keeps its files.")]
     server: ServerSettings = ServerSettings()
     db: DatabaseSettings = DatabaseSettings()
+    valkey: ValkeySettings = ValkeySettings()
     engine: EngineSettings = EngineSettings()
     accounts: AccountsSettings = AccountsSettings()
     billing: BillingSettings = BillingSettings()
@@ -167,7 +202,7 @@ def _display(path: str, value: object) -> str:
     if value and any(word in path.rsplit(".", 1)[-1] for word in SECRET_WORDS):
         return "********"
     text = "" if value is None else str(value)
-    if path == "db.url" and "@" in text:
+    if path in {"db.url", "valkey.url"} and "@" in text:
         scheme, _, rest = text.partition("://")
         return f"{scheme}://********@{rest.rpartition('@')[2]}"
     return text

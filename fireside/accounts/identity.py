@@ -1,8 +1,9 @@
 """Who presents a key or a cookie, answered from memory on the hot path.
 
-A process remembers a credential for `identity_ttl_s`. What is revoked, disabled or changed in this
-process is forgotten at once; another process learns of it when its memory runs out. When keys were
-used and sessions seen is collected here and written in batches by `run`.
+A process remembers a credential for `identity_ttl_s`. What is revoked, disabled or changed is
+forgotten at once, in every process that the broker reaches; one that it does not reach, or that
+lost messages, forgets everybody, or learns of it when its memory runs out. When keys were used and
+sessions seen is collected here and written in batches by `run`.
 """
 
 from __future__ import annotations
@@ -24,8 +25,12 @@ from fireside.db.database import Database
 from fireside.errors import BackendFailed
 from fireside.kit.clock import Clock
 from fireside.kit.hashing import sha256_hex
+from fireside.kit.pubsub import Broker
 
 FLUSH_EVERY_S = 10.0
+FORGET = "identities"
+"""The broker's topic of people who must not be trusted from memory any more."""
+
 SWEEP_EVERY = timedelta(hours=1)
 
 
@@ -49,8 +54,11 @@ class _Question:
 class IdentityCache:
     """Implements `ports.Identities` over the database."""
 
-    def __init__(self, db: Database, settings: AccountsSettings, clock: Clock) -> None:
+    def __init__(
+        self, db: Database, settings: AccountsSettings, clock: Clock, broker: Broker | None = None
+    ) -> None:
         self._db = db
+        self._broker = broker or Broker()
         self._settings = settings
         self._clock = clock
         self._users = UserRepository()
@@ -77,7 +85,13 @@ class IdentityCache:
 
         An answer that was being read meanwhile is used for its one request and not remembered.
         """
+        self._forget_here(user_id)
+        self._broker.publish(FORGET, user_id.encode())
+
+    def _forget_here(self, user_id: UserId | None) -> None:
         self._forgotten += 1
+        if user_id is None:
+            self._known.clear()
         for name in [n for n, known in self._known.items() if known.principal.user_id == user_id]:
             del self._known[name]
 
@@ -174,12 +188,20 @@ class IdentityCache:
     async def run(self) -> None:
         """Write what was collected every few seconds, and once more when cancelled."""
         try:
-            while True:
-                await anyio.sleep(FLUSH_EVERY_S)
-                await self._flush_or_keep()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._listen)
+                while True:
+                    await anyio.sleep(FLUSH_EVERY_S)
+                    await self._flush_or_keep()
         finally:
             with anyio.CancelScope(shield=True), anyio.move_on_after(5):
                 await self._flush_or_keep()
+
+    async def _listen(self) -> None:
+        """Forget who was changed in another process."""
+        with self._broker.subscribe(FORGET) as changes:
+            async for user_id in changes:
+                self._forget_here(None if user_id is None else UserId(user_id.decode()))
 
     async def _flush_or_keep(self) -> None:
         try:

@@ -45,6 +45,7 @@ from fireside.errors import Conflict, Denied, NotFound, SignInNeeded, UserError
 from fireside.kit.clock import Clock
 from fireside.kit.hashing import new_secret
 from fireside.kit.ids import NewId
+from fireside.kit.pubsub import Broker
 
 KEY_PREFIX = "fs-"
 SHOWN_PREFIX_CHARS = 10
@@ -317,10 +318,11 @@ def build_accounts(
     clock: Clock,
     new_id: NewId,
     erasers: Sequence[Eraser] = (),
+    broker: Broker | None = None,
 ) -> AccountService:
     """The room put together over a database."""
     return AccountService(
-        identities=IdentityCache(db, settings, clock),
+        identities=IdentityCache(db, settings, clock, broker),
         gate=PasswordGate(Passwords(settings), SignInThrottle(settings, clock)),
         settings=settings,
         clock=clock,

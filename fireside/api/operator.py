@@ -17,6 +17,7 @@ from fireside.api.settings import ApiSettings
 from fireside.db.database import Database
 from fireside.engine.catalog import ModelCatalog
 from fireside.errors import BackendFailed, FiresideError
+from fireside.kit.pubsub import Broker
 
 READY_TIMEOUT_S = 2.0
 METRICS_READ = Rule.ADMIN.with_scope(KeyScope.METRICS_READ)
@@ -55,11 +56,19 @@ class Operator(Controller):
 
     @get("/readyz", opt={"rule": Rule.PUBLIC})
     async def readyz(
-        self, db: NamedDependency[Database], catalog: NamedDependency[ModelCatalog]
+        self,
+        db: NamedDependency[Database],
+        catalog: NamedDependency[ModelCatalog],
+        broker: NamedDependency[Broker],
     ) -> Response[ReadyOut]:
-        """Whether the database answers and a model is ready: 200, or 503 with the reason."""
+        """Whether the database answers and a model is ready: 200, or 503 with the reason.
+
+        Several processes also name Valkey, without which each goes on by itself.
+        """
         checks = [await _database(db), _engine(catalog)]
         ready = all(check.ok for check in checks)
+        if broker.is_shared:
+            checks.append(_valkey(broker))
         return Response(ReadyOut(ready, checks), status_code=200 if ready else 503)
 
 
@@ -102,6 +111,14 @@ async def _database(db: Database) -> CheckOut:
     except (TimeoutError, BackendFailed):
         return CheckOut("database", ok=False, reason="The database does not answer.")
     return CheckOut("database", ok=True)
+
+
+def _valkey(broker: Broker) -> CheckOut:
+    if broker.is_connected:
+        return CheckOut("valkey", ok=True)
+    return CheckOut(
+        "valkey", ok=False, reason="Valkey does not answer; this process goes on by itself."
+    )
 
 
 def _engine(catalog: ModelCatalog) -> CheckOut:

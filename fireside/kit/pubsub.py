@@ -99,6 +99,9 @@ class Subscription:
 class Broker:
     """Publish and subscribe within one process."""
 
+    is_shared = False
+    is_connected = True
+
     def __init__(self) -> None:
         self._topics: dict[str, set[Subscription]] = {}
         self._closed = False

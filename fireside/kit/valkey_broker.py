@@ -36,6 +36,8 @@ logger = structlog.get_logger(__name__)
 class ValkeyBroker(Broker):
     """A `Broker` whose topics reach every process that uses the same Valkey."""
 
+    is_shared = True
+
     def __init__(self, valkey: Valkey) -> None:
         super().__init__()
         self._valkey = valkey
