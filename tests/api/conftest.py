@@ -60,6 +60,7 @@ from fireside.engine.ports import (
 )
 from fireside.kit.clock import SystemClock
 from fireside.kit.ids import new_id
+from fireside.kit.pubsub import Broker
 from tests.api.node_runtime import MIN_NODE, Node, find_node, install_client
 
 USER = UserId(new_id())
@@ -282,6 +283,7 @@ def serving(engine: ToldEngine, sqlite_url: str, *, log_requests: bool = False) 
     gateway = Gateway(settings, catalog, meter, metrics, clock, new_id, gate)
     given = {
         "gateway": gateway,
+        "broker": Broker(),
         "catalog": catalog,
         "db": database,
         "metrics": metrics,
