@@ -11,11 +11,12 @@ const looks: Record<DayLook, string> = {
   degraded: "bg-ember",
   down: "bg-bad",
 };
+/** Heights say the same as colours do. */
 const heights: Record<DayLook, string> = {
-  none: "h-[55%]",
+  none: "h-1/2",
   good: "h-full",
-  degraded: "h-full",
-  down: "h-full",
+  degraded: "h-3/4",
+  down: "h-1/4",
 };
 
 const dayDate: Intl.DateTimeFormatOptions = { month: "short", day: "numeric", timeZone: "UTC" };

@@ -24,11 +24,9 @@ export function LadderSteps({ rung }: { rung: number }) {
                 aria-hidden
                 className={cx(
                   "size-2.5 shrink-0 rounded-full border",
-                  each > rung
-                    ? "border-line-strong"
-                    : each === 0
-                      ? "border-good bg-good"
-                      : "border-ember bg-ember",
+                  each === 0 && rung === 0 && "border-good bg-good",
+                  each > 0 && each <= rung && "border-ember bg-ember",
+                  (each > rung || (each === 0 && rung > 0)) && "border-line-strong",
                 )}
               />
               <span className="w-4 shrink-0 tabular-nums">{each}</span>

@@ -54,9 +54,9 @@ export function PoolCard({ pool }: { pool: PoolFigures }) {
           <thead>
             <tr className="text-xs text-ink-faint">
               <th className="py-1 text-start font-normal">{t("admin.capacity.band")}</th>
-              <th className="py-1 text-end font-normal">{t("admin.capacity.running")}</th>
-              <th className="py-1 text-end font-normal">{t("admin.capacity.waiting")}</th>
-              <th className="py-1 text-end font-normal">{t("admin.capacity.reserved")}</th>
+              <th className="py-1 ps-3 text-end font-normal">{t("admin.capacity.running")}</th>
+              <th className="py-1 ps-3 text-end font-normal">{t("admin.capacity.waiting")}</th>
+              <th className="py-1 ps-3 text-end font-normal">{t("admin.capacity.reserved")}</th>
             </tr>
           </thead>
           <tbody>
@@ -68,11 +68,11 @@ export function PoolCard({ pool }: { pool: PoolFigures }) {
                     {t(`admin.bands.${band}`)}
                   </span>
                 </th>
-                <td className="py-1.5 text-end">{formatNumber(pool.running[band] ?? 0)}</td>
-                <td className={cx("py-1.5 text-end", (pool.waiting[band] ?? 0) > 0 && "font-medium")}>
+                <td className="py-1.5 ps-3 text-end">{formatNumber(pool.running[band] ?? 0)}</td>
+                <td className={cx("py-1.5 ps-3 text-end", (pool.waiting[band] ?? 0) > 0 && "font-medium")}>
                   {formatNumber(pool.waiting[band] ?? 0)}
                 </td>
-                <td className="py-1.5 text-end text-ink-faint">
+                <td className="py-1.5 ps-3 text-end text-ink-faint">
                   {formatNumber(pool.reserved[band] ?? 0, { maximumFractionDigits: 1 })}
                 </td>
               </tr>

@@ -10,13 +10,15 @@ export function BandsCard() {
   const t = useT();
   return (
     <Card title={t("admin.policy.bands")} text={t("admin.policy.bandsText")}>
-      <CardBody className="gap-0">
+      <CardBody>
         <GroupNote path="bands" />
-        {BANDS.map((band) => (
-          <Fold key={band} title={t(`admin.bands.${band}`)} path={`bands.${band}`}>
-            <Fields prefix={`bands.${band}.`} specs={BAND_FIELDS} />
-          </Fold>
-        ))}
+        <div>
+          {BANDS.map((band) => (
+            <Fold key={band} title={t(`admin.bands.${band}`)} path={`bands.${band}`}>
+              <Fields prefix={`bands.${band}.`} specs={BAND_FIELDS} />
+            </Fold>
+          ))}
+        </div>
       </CardBody>
     </Card>
   );
