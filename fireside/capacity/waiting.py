@@ -6,7 +6,7 @@ import hashlib
 
 from fireside.capacity.asks import Ask, Reason, Refused
 from fireside.capacity.ladder import Rung
-from fireside.capacity.policy import WATCHED, Band
+from fireside.capacity.policy import PREEMPTIBLE, WATCHED, Band
 from fireside.capacity.pool import Pool
 from fireside.capacity.prediction import WaitRange
 
@@ -14,6 +14,7 @@ HOUR_S = 3600.0
 MIN_RETRY_S = 1.0
 MAX_RETRY_S = 600.0
 NO_ENGINE_RETRY_S = 5.0
+CALM = 0.8  # of what the engines can do
 
 
 class Wait:
@@ -59,8 +60,13 @@ def refusal(pool: Pool, ask: Ask, wait: WaitRange, now: float) -> Refused | None
         share = chosen_share(pool)
         if share < 1 and not is_chosen(ask, share, now):
             return Refused(ask.id, Reason.NOT_THIS_HOUR, max(MIN_RETRY_S, HOUR_S - now % HOUR_S))
-    # Where nobody watches, nothing is late before it is given up.
-    within_s = rules.first_token_s if ask.band in WATCHED else rules.patience_s
+    num_preemptible = sum(pool.running[band] for band in PREEMPTIBLE)
+    if num_preemptible and num_preemptible > pool.num_wanted():
+        return None  # somebody gives way to it at once
+    # A line that gets shorter by itself is worth standing in, even beyond what was promised. And
+    # where nobody watches, nothing is late before it is given up.
+    is_calm = pool.pressure < CALM
+    within_s = rules.patience_s if is_calm or ask.band not in WATCHED else rules.first_token_s
     if wait.high_s + pool.fleet.first_token_s > pool.policy.admit_at * within_s:
         return Refused(ask.id, Reason.WAIT_TOO_LONG, retry_s(pool, ask.band))
     return None
