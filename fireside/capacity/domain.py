@@ -41,6 +41,7 @@ from fireside.capacity.waiting import (
 
 LEASE_S = 30.0
 LONGEST_STEP_S = 120.0  # between two calls; more is a clock that jumped
+OUT_OF_ORDER_S = 5.0  # a smaller step back is not a jump
 LEARN = 0.03  # of every lease, into what the next ones are expected to be
 MAX_HOMES = 100_000
 
@@ -237,9 +238,12 @@ class Scheduler:
         """The scheduler's own time: the caller's clock without its jumps.
 
         A clock that is set back, or that leaps while somebody runs or waits (a machine that slept),
-        counts as no time at all: nobody loses a lease or a place over it.
+        counts as no time at all: nobody loses a lease or a place over it. What comes a little out of
+        order comes now.
         """
         step_s = now - self._seen_at
+        if -OUT_OF_ORDER_S < step_s <= 0:
+            return self._now
         self._seen_at = now
         if step_s < 0 or (step_s > LONGEST_STEP_S and (self.runs or self.waits)):
             self._offset += step_s
