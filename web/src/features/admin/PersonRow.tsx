@@ -32,7 +32,7 @@ function About({ person }: { person: Person }) {
           {person.name}
         </span>
         {person.role === "admin" && <Badge look="ember">{t("admin.people.admin")}</Badge>}
-        {(person.plan ?? "") !== "" && <Badge>{planTitle(person.plan!)}</Badge>}
+        {person.plan !== "" && <Badge>{planTitle(person.plan)}</Badge>}
         {isDisabled && <Badge look="bad">{t("admin.people.disabled")}</Badge>}
       </p>
       <p className="truncate text-sm text-ink-faint">

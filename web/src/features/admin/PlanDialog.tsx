@@ -17,7 +17,7 @@ export function PlanDialog({ person, onClose }: { person: Person; onClose: () =>
   const t = useT();
   const policy = usePolicy();
   const set = useSetPlan();
-  const [plan, setPlan] = useState(person.plan ?? "");
+  const [plan, setPlan] = useState(person.plan);
   const [tried, setTried] = useState(false);
   const refused = formErrors(set.isPending ? null : set.error, ["plan", "reason"]);
 

@@ -7,7 +7,7 @@ export interface Person {
   role: Role;
   status: "active" | "disabled";
   /** "" is the policy's default. */
-  plan?: string;
+  plan: string;
   created_at: string;
   last_seen_at: string | null;
 }

@@ -2,8 +2,8 @@ import { useQuery } from "@tanstack/react-query";
 import { Card, CardBody } from "@/components/page/Card";
 import { Loaded } from "@/components/page/Loaded";
 import { getPlan } from "@/features/settings/api";
-import type { OwnPlan } from "@/features/settings/types";
 import { Progress } from "@/components/ui/Progress";
+import type { OwnPlan } from "@/lib/api/types";
 import { formatNumber, formatPercent, useT, type Key } from "@/lib/i18n";
 import { planTitle } from "@/lib/plans";
 

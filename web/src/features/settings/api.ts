@@ -1,6 +1,6 @@
 import { api, send } from "@/lib/api/client";
-import type { ImportReport, Models } from "@/lib/api/types";
-import type { ApiKey, LoginSession, NewKey, OwnPlan, Scope } from "@/features/settings/types";
+import type { ImportReport, Models, OwnPlan } from "@/lib/api/types";
+import type { ApiKey, LoginSession, NewKey, Scope } from "@/features/settings/types";
 
 export const getKeys = () => api.get<ApiKey[]>("/api/me/keys");
 export const makeKey = (ask: { name: string; scopes: Scope[] }) => api.post<NewKey>("/api/me/keys", ask);

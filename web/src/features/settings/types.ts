@@ -15,22 +15,6 @@ export interface NewKey {
   info: ApiKey;
 }
 
-/** A plan's limits; 0 means that there is none. */
-export interface OwnPlan {
-  plan: string;
-  band: string;
-  limits: {
-    weight: number;
-    requests_per_minute: number;
-    tokens_per_minute: number;
-    tokens_per_day: number;
-    max_running: number;
-    max_waiting: number;
-  };
-  /** Tokens since midnight UTC. */
-  used_today: number;
-}
-
 export interface LoginSession {
   id: string;
   created_at: string;

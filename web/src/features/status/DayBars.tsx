@@ -1,6 +1,6 @@
 import { useState, type KeyboardEvent, type PointerEvent } from "react";
 import { lookOf, shownShare, upShare, type DayLook } from "@/features/status/days";
-import type { StatusDay } from "@/features/status/types";
+import type { DayStatus } from "@/lib/api/types";
 import { cx } from "@/lib/cx";
 import { formatDate, formatNumber, useT } from "@/lib/i18n";
 import { formatSpan } from "@/lib/spans";
@@ -22,7 +22,7 @@ const heights: Record<DayLook, string> = {
 const dayDate: Intl.DateTimeFormatOptions = { month: "short", day: "numeric", timeZone: "UTC" };
 
 /** One bar for each day; the day that is pointed at is told in words below. */
-export function DayBars({ days }: { days: readonly StatusDay[] }) {
+export function DayBars({ days }: { days: readonly DayStatus[] }) {
   const t = useT();
   const [at, setAt] = useState<number | null>(null);
   const share = upShare(days);
@@ -42,7 +42,7 @@ export function DayBars({ days }: { days: readonly StatusDay[] }) {
     setAt(Math.min(last, Math.max(0, next)));
   };
   if (days.length === 0) return null;
-  const words = (day: StatusDay) => `${formatDate(day.date, dayDate)}: ${aboutDay(day, t)}`;
+  const words = (day: DayStatus) => `${formatDate(day.date, dayDate)}: ${aboutDay(day, t)}`;
   return (
     <section aria-labelledby="days" className="rounded-2xl border bg-surface p-5 shadow-soft">
       <div className="flex flex-wrap items-baseline justify-between gap-x-4">
@@ -98,7 +98,7 @@ export function DayBars({ days }: { days: readonly StatusDay[] }) {
   );
 }
 
-function aboutDay(day: StatusDay, t: ReturnType<typeof useT>): string {
+function aboutDay(day: DayStatus, t: ReturnType<typeof useT>): string {
   const look = lookOf(day);
   if (look === "none") return t("status.day.none");
   const minutes = look === "down" ? day.minutes_down : day.minutes_degraded;

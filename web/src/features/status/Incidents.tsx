@@ -1,5 +1,5 @@
 import { Badge } from "@/components/page/Badge";
-import type { Incident } from "@/features/status/types";
+import type { Incident } from "@/lib/api/types";
 import { formatDateTime, useT } from "@/lib/i18n";
 
 /** What was reported: open incidents whole, earlier ones folded. */

@@ -5,7 +5,7 @@ import { Link } from "wouter";
 import { getStatus } from "@/features/status/api";
 import { DayBars } from "@/features/status/DayBars";
 import { Incidents } from "@/features/status/Incidents";
-import type { HouseState, Status } from "@/features/status/types";
+import type { HouseState, StatusView } from "@/lib/api/types";
 import { Badge } from "@/components/page/Badge";
 import { Mark } from "@/components/ui/Mark";
 import { Spinner } from "@/components/ui/Spinner";
@@ -101,7 +101,7 @@ function Headline({ state, headline }: { state: HouseState | "unknown"; headline
 }
 
 /** What waits, what is held back, and the models. */
-function Now({ status }: { status: Status }) {
+function Now({ status }: { status: StatusView }) {
   const t = useT();
   const { paid = 0, free = 0 } = status.waiting;
   const waiting = paid + free;

@@ -1,4 +1,4 @@
-import type { Status } from "@/features/status/types";
+import type { StatusView } from "@/lib/api/types";
 import { api } from "@/lib/api/client";
 
-export const getStatus = () => api.get<Status>("/api/status");
+export const getStatus = () => api.get<StatusView>("/api/status");

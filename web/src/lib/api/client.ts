@@ -26,6 +26,8 @@ export class ApiError extends Error {
 export interface CallOptions {
   signal?: AbortSignal;
   query?: Record<string, string | number | boolean | null | undefined>;
+  /** Past what the browser keeps: something was just changed. */
+  fresh?: boolean;
 }
 
 type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -75,6 +77,7 @@ export async function send(method: Method, path: string, init: RequestInit, opti
       method,
       credentials: "same-origin",
       signal: options.signal ?? null,
+      ...(options.fresh === true ? { cache: "no-store" } : {}),
     });
   } catch (cause) {
     if (cause instanceof DOMException && cause.name === "AbortError") throw cause;

@@ -75,3 +75,38 @@ export type FeedEvent =
 export type Thumb = Exclude<Schemas["Thumb"], "none">;
 export type FeedbackReason = Schemas["Reason"];
 export type FeedbackIn = Schemas["ThumbIn"] | Schemas["ChoiceIn"];
+
+export type Band = Schemas["Band"];
+export type BandPolicy = Said<Schemas["BandPolicy"]>;
+export type PlanPolicy = Said<Schemas["PlanPolicy"]>;
+export type Ladder = Said<Schemas["Ladder"]>;
+export type Policy = Omit<Said<Schemas["Policy"]>, "bands" | "plans" | "ladder"> & {
+  bands: Record<string, BandPolicy>;
+  plans: Record<string, PlanPolicy>;
+  ladder: Ladder;
+};
+export type PolicyChange = Schemas["PolicyChange"];
+export type PolicyView = Omit<Schemas["PolicyView"], "policy"> & { policy: Policy };
+export type OwnPlan = Omit<Schemas["OwnPlan"], "limits"> & { limits: PlanPolicy };
+
+export type PoolFigures = Said<Schemas["PoolFigures"]>;
+export type EngineFigures = Said<Schemas["EngineFigures"]>;
+export type Moment = Said<Schemas["Moment"]>;
+export type PlanFigures = Said<Schemas["PlanFigures"]>;
+export interface CapacityView extends Omit<
+  Said<Schemas["CapacityView"]>,
+  "pools" | "engines" | "series" | "plans"
+> {
+  pools: PoolFigures[];
+  engines: EngineFigures[];
+  series: Moment[];
+  plans: Record<string, PlanFigures>;
+}
+export type UsageBy = Schemas["UsageBy"];
+export type UsageShare = Schemas["UsageShare"];
+
+export type IncidentState = Schemas["IncidentState"];
+export type Incident = Said<Schemas["Incident"]>;
+export type DayStatus = Schemas["DayStatus"];
+export type HouseState = Schemas["HouseState"];
+export type StatusView = Omit<Schemas["StatusView"], "incidents"> & { incidents: Incident[] };

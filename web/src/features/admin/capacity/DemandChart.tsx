@@ -1,6 +1,6 @@
 import { useState, type PointerEvent } from "react";
 import { linesChart, nearest } from "@/features/admin/chart";
-import type { Moment } from "@/features/admin/capacity/types";
+import type { Moment } from "@/lib/api/types";
 import { formatDate, formatNumber, useT } from "@/lib/i18n";
 
 const WIDTH = 600;

@@ -1,7 +1,7 @@
 import { Badge } from "@/components/page/Badge";
 import { Card, CardRow, CardRows } from "@/components/page/Card";
 import { EmptyState } from "@/components/ui/EmptyState";
-import type { EngineFigures } from "@/features/admin/capacity/types";
+import type { EngineFigures } from "@/lib/api/types";
 import { cx } from "@/lib/cx";
 import { formatNumber, useT } from "@/lib/i18n";
 

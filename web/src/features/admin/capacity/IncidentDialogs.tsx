@@ -5,7 +5,7 @@ import { Dialog } from "@/components/ui/Dialog";
 import { Select } from "@/components/ui/Select";
 import { TextArea, TextField } from "@/components/ui/TextField";
 import { useOpenIncident, useUpdateIncident } from "@/features/admin/capacity/hooks";
-import type { Incident, IncidentState } from "@/features/admin/capacity/types";
+import type { Incident, IncidentState } from "@/lib/api/types";
 import { formErrors, texts } from "@/lib/formErrors";
 import { useT } from "@/lib/i18n";
 

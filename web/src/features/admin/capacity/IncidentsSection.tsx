@@ -8,7 +8,7 @@ import { Button } from "@/components/ui/Button";
 import { EmptyState } from "@/components/ui/EmptyState";
 import { useIncidents } from "@/features/admin/capacity/hooks";
 import { OpenIncidentDialog, UpdateIncidentDialog } from "@/features/admin/capacity/IncidentDialogs";
-import type { Incident } from "@/features/admin/capacity/types";
+import type { Incident } from "@/lib/api/types";
 import { formatDateTime, useT } from "@/lib/i18n";
 
 /** What administrators tell everybody on the status page. */

@@ -1,5 +1,5 @@
 import { Card, CardBody } from "@/components/page/Card";
-import type { PlanFigures } from "@/features/admin/capacity/types";
+import type { PlanFigures } from "@/lib/api/types";
 import { cx } from "@/lib/cx";
 import { formatNumber, useT } from "@/lib/i18n";
 import { planTitle } from "@/lib/plans";

@@ -1,5 +1,6 @@
 import { Card, CardBody } from "@/components/page/Card";
-import { BANDS, type Band, type PoolFigures } from "@/features/admin/capacity/types";
+import { BANDS } from "@/features/admin/capacity/types";
+import type { Band, PoolFigures } from "@/lib/api/types";
 import { poolBar } from "@/features/admin/capacity/poolBar";
 import { cx } from "@/lib/cx";
 import { formatNumber, formatPercent, useT } from "@/lib/i18n";

@@ -4,7 +4,7 @@ import { Loaded } from "@/components/page/Loaded";
 import { Select } from "@/components/ui/Select";
 import { Tabs } from "@/components/ui/Tabs";
 import { useUsage } from "@/features/admin/capacity/hooks";
-import type { UsageBy, UsageRow } from "@/features/admin/capacity/types";
+import type { UsageBy, UsageShare } from "@/lib/api/types";
 import { formatNumber, useT } from "@/lib/i18n";
 import { planTitle } from "@/lib/plans";
 import { formatSpan } from "@/lib/spans";
@@ -72,7 +72,7 @@ function Rows({ by, days }: { by: UsageBy; days: number }) {
   );
 }
 
-function Row({ row, share, by }: { row: UsageRow; share: number; by: UsageBy }) {
+function Row({ row, share, by }: { row: UsageShare; share: number; by: UsageBy }) {
   const t = useT();
   const name = row.name === "" ? t("admin.usage.nobody") : by === "plan" ? planTitle(row.name) : row.name;
   return (

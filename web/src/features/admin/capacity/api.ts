@@ -1,19 +1,19 @@
+import type { Forecast } from "@/features/admin/capacity/types";
 import type {
   CapacityView,
-  Forecast,
   Incident,
   IncidentState,
   PolicyChange,
   PolicyView,
   UsageBy,
-  UsageRow,
-} from "@/features/admin/capacity/types";
-import type { Policy } from "@/features/admin/policy/types";
+  UsageShare,
+} from "@/lib/api/types";
+import type { Policy } from "@/lib/api/types";
 import { api } from "@/lib/api/client";
 
 export const getCapacity = () => api.get<CapacityView>("/api/admin/capacity");
 export const getUsage = (by: UsageBy, days: number) =>
-  api.get<{ rows: UsageRow[] }>("/api/admin/capacity/usage", { query: { by, days } });
+  api.get<{ rows: UsageShare[] }>("/api/admin/capacity/usage", { query: { by, days } });
 export const getForecast = () => api.get<Forecast>("/api/admin/capacity/forecast");
 
 export const getPolicy = () => api.get<PolicyView>("/api/admin/policy");
@@ -27,7 +27,7 @@ export const setPlan = (userId: string, ask: { plan: string | null; reason: stri
   api.put<unknown>(`/api/admin/users/${userId}/plan`, ask);
 
 /** Incidents are public: the status page's own figures. */
-export const getIncidents = () => api.get<{ incidents: Incident[] }>("/api/status");
+export const getIncidents = () => api.get<{ incidents: Incident[] }>("/api/status", { fresh: true });
 export const openIncident = (ask: { title: string; text: string }) =>
   api.post<unknown>("/api/admin/incidents", ask);
 export const updateIncident = (id: string, ask: { text: string; state: IncidentState }) =>

@@ -1,7 +1,7 @@
 import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { toast } from "@/components/ui/Toast";
 import * as calls from "@/features/admin/capacity/api";
-import type { IncidentState, UsageBy } from "@/features/admin/capacity/types";
+import type { IncidentState, UsageBy } from "@/lib/api/types";
 import { t } from "@/lib/i18n";
 
 export const capacityKeys = {

@@ -1,4 +1,5 @@
-import { BANDS, type Band, type PoolFigures } from "@/features/admin/capacity/types";
+import { BANDS } from "@/features/admin/capacity/types";
+import type { Band, PoolFigures } from "@/lib/api/types";
 
 export interface PoolBar {
   segments: { band: Band; slots: number }[];

@@ -1,8 +1,10 @@
 import { Card, CardBody } from "@/components/page/Card";
+import { Select } from "@/components/ui/Select";
 import { FINE_FIELDS, LADDER_FIELDS, type NumberSpec } from "@/features/admin/policy/fields";
 import { usePolicyForm } from "@/features/admin/policy/form";
 import { Fields, GroupNote, NumberInput } from "@/features/admin/policy/NumberInput";
 import { useT } from "@/lib/i18n";
+import { titleOf, useModels } from "@/lib/models";
 import { rungText } from "@/lib/rungs";
 
 const threshold: NumberSpec = {
@@ -32,6 +34,7 @@ export function LadderCard() {
             </li>
           ))}
         </ol>
+        <SmallModel />
         <div className="border-t pt-4">
           <GroupNote path="ladder" />
           <Fields prefix="ladder." specs={LADDER_FIELDS} />
@@ -41,11 +44,36 @@ export function LadderCard() {
   );
 }
 
+/** Which model answers when replies come from a smaller one. */
+function SmallModel() {
+  const t = useT();
+  const form = usePolicyForm();
+  const { data: models } = useModels();
+  const chosen = form.text("small_model");
+  const names = new Set(
+    [...(models?.models.map((one) => one.name) ?? []), chosen].filter((name) => name !== ""),
+  );
+  return (
+    <div className="flex max-w-sm flex-col gap-1.5">
+      <Select
+        label={t("admin.policy.field.small_model")}
+        value={chosen}
+        options={[
+          { value: "", label: t("admin.policy.field.small_modelNone") },
+          ...[...names].map((name) => ({ value: name, label: titleOf(models, name) })),
+        ]}
+        onValueChange={(name) => form.type("small_model", name)}
+      />
+      <GroupNote path="small_model" />
+    </div>
+  );
+}
+
 /** The rest, for those who know why. */
 export function FineCard() {
   const t = useT();
   const { policy } = usePolicyForm();
-  const known = FINE_FIELDS.filter((spec) => typeof policy[spec.name] === "number");
+  const known = FINE_FIELDS.filter((spec) => spec.name in policy);
   return (
     <Card title={t("admin.policy.fine")} text={t("admin.policy.fineText")}>
       <CardBody>

@@ -2,7 +2,8 @@ import { useState } from "react";
 import { Loaded } from "@/components/page/Loaded";
 import { toast } from "@/components/ui/Toast";
 import { useEarlierPolicy, usePolicy, useSavePolicy } from "@/features/admin/capacity/hooks";
-import { BANDS, type PolicyView } from "@/features/admin/capacity/types";
+import { BANDS } from "@/features/admin/capacity/types";
+import type { PolicyView } from "@/lib/api/types";
 import { BandsCard } from "@/features/admin/policy/BandsCard";
 import {
   anchorOf,
@@ -49,6 +50,7 @@ function anchorsOf(plans: readonly string[]): string[] {
     ]),
     "default_plan",
     "admin_plan",
+    "small_model",
     "ladder",
     "ladder.thresholds",
     ...[0, 1, 2, 3, 4].map((index) => `ladder.thresholds.${index}`),

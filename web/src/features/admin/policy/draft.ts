@@ -1,6 +1,6 @@
 /** A policy that is being edited: the one in force, and what was changed on top of it. Pure. */
 import { asShown, asStored, scaleOf } from "@/features/admin/policy/fields";
-import type { PlanPolicy, Policy } from "@/features/admin/policy/types";
+import type { PlanPolicy, Policy } from "@/lib/api/types";
 
 /** Changes by path ("plans.free.weight"), as typed; plans that come and go. */
 export interface Draft {

@@ -1,5 +1,5 @@
 /** A policy for tests: what a new house starts with. */
-import type { BandPolicy, PlanPolicy, Policy } from "@/features/admin/policy/types";
+import type { BandPolicy, PlanPolicy, Policy } from "@/lib/api/types";
 
 const band = (change: Partial<BandPolicy>): BandPolicy => ({
   first_token_s: 30,
@@ -55,5 +55,6 @@ export function examplePolicy(): Policy {
     stall_s: 5,
     fresh_account_days: 3,
     max_later: 10_000,
+    small_model: "",
   };
 }

@@ -1,6 +1,6 @@
 import { createContext, use } from "react";
 import type { Draft } from "@/features/admin/policy/draft";
-import type { Policy } from "@/features/admin/policy/types";
+import type { Policy } from "@/lib/api/types";
 
 /** What the fields of the policy form share. */
 export interface PolicyForm {

@@ -122,6 +122,8 @@ export const policy = {
     fall_factor: "Once demand is below",
     fall_factorHint: "of the step's own threshold",
     short_reply_tokens: "Length of a short reply",
+    small_model: "The smaller model",
+    small_modelNone: "None: step 3 is left out",
     default_plan: "Plan of new accounts",
     admin_plan: "Plan of administrators",
     prompt_token_cost: "Cost of a token that is read",
