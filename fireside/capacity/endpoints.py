@@ -14,6 +14,8 @@ from fireside.accounts.access import Rule
 from fireside.accounts.administration import Administration
 from fireside.accounts.http import Accounts, Body, Caller, Db
 from fireside.accounts.views import UserView, user_view
+from fireside.capacity.demand import Demand
+from fireside.capacity.outlook import Outlook
 from fireside.capacity.plans import OwnPlan, PlanService
 from fireside.capacity.policies import (
     MAX_PLAN_NAME_CHARS,
@@ -26,6 +28,7 @@ from fireside.capacity.ports import CapacityView, GateView
 from fireside.capacity.repository import PolicyChange, PolicyVersion
 
 Policies = NamedDependency[PolicyService]
+DemandAhead = NamedDependency[Demand]
 Plans = NamedDependency[PlanService]
 View = NamedDependency[GateView]
 Reason = Annotated[str, msgspec.Meta(max_length=MAX_REASON_CHARS)]
@@ -136,7 +139,7 @@ class PlanController(Controller):
 
 
 class CapacityController(Controller):
-    """What the gate does now."""
+    """What the gate does now, and what will be asked of it."""
 
     path = "/api/admin/capacity"
     tags = ("capacity",)
@@ -146,6 +149,11 @@ class CapacityController(Controller):
     def live(self, gate_view: View) -> CapacityView:
         """Demand, who waits, slots, engines, and the bottleneck in one sentence."""
         return gate_view.live()
+
+    @get("/forecast")
+    async def forecast(self, demand: DemandAhead) -> Outlook:
+        """Asks by hour: the last week beside what was expected of it, and the week to come."""
+        return await demand.outlook()
 
 
 def _view(version: PolicyVersion, change: PolicyChange) -> PolicyView:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import anyio
 
 from fireside.capacity.budgets import Budgets
+from fireside.capacity.demand import Demand
 from fireside.capacity.incidents import IncidentService
 from fireside.capacity.minutes import MinuteRecorder
 from fireside.capacity.plans import PlanService
@@ -32,6 +34,7 @@ class CapacityRecords:
     minutes: MinuteRecorder
     incidents: IncidentService
     status: StatusPage
+    demand: Demand
 
     async def run(self, gate: GateView) -> None:
         """Follow, renew and write down, until cancelled."""
@@ -41,9 +44,10 @@ class CapacityRecords:
             tasks.start_soon(self.minutes.run, gate)
             tasks.start_soon(self.status.run)
 
-    def dependencies(self) -> dict[str, object]:
+    def dependencies(self) -> Mapping[str, object]:
         """What the endpoints of the room ask for by name, besides `gate_view`."""
         return {
+            "demand": self.demand,
             "policies": self.policies,
             "plans": self.plans,
             "incidents": self.incidents,
@@ -71,4 +75,5 @@ def build_records(
         ),
         incidents=IncidentService(clock, new_id),
         status=StatusPage(db, clock, catalog),
+        demand=Demand(db, clock),
     )
