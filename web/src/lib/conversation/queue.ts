@@ -52,7 +52,7 @@ export function readPlaceInLine(data: string): PlaceInLine | null {
   }
 }
 
-/** Nobody is there to answer: the wait cannot be known. */
+/** Nobody is there to answer: the wait cannot be known. It can be unknown for a moment otherwise, too. */
 export function hasNoEngine(place: PlaceInLine): boolean {
-  return place.reason === "no_engine" || place.high_s === null;
+  return place.reason === "no_engine";
 }

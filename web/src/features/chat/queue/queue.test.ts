@@ -13,7 +13,14 @@ const third: PlaceInLine = {
   reason: null,
   choices: [],
 };
-const away: PlaceInLine = { ...third, place: 1, low_s: null, likely_s: null, high_s: null };
+const away: PlaceInLine = {
+  ...third,
+  place: 1,
+  reason: "no_engine",
+  low_s: null,
+  likely_s: null,
+  high_s: null,
+};
 
 test("a frame is read, and one that cannot be read is no place", () => {
   expect(readPlaceInLine(JSON.stringify(third))).toEqual(third);
@@ -53,4 +60,7 @@ test("the card says the place, that the model is away, or that one may leave", (
   expect(headline({ ...away, mode: "later" })).toBe("You can leave. The answer will be here.");
   expect(spokenPlace(third)).toMatch(/^You are number 3 in line\. Expected wait: about 4/);
   expect(reasonOf({ ...third, reason: "something_new" })).toBeNull();
+  const unknown = { ...third, low_s: null, likely_s: null, high_s: null };
+  expect(headline(unknown)).toBe("You are number 3 in line");
+  expect(spokenPlace(unknown)).toBe("You are number 3 in line");
 });

@@ -34,7 +34,8 @@ export function reasonOf(place: PlaceInLine): string | null {
 /** What a screen reader is told. */
 export function spokenPlace(place: PlaceInLine): string {
   if (place.mode === "later") return `${t("chat.queue.later")} ${reasonOf(place) ?? ""}`.trim();
+  if (hasNoEngine(place)) return t("chat.queue.awayLive");
   const wait = waitOf(place);
-  if (hasNoEngine(place) || wait === null) return t("chat.queue.awayLive");
+  if (wait === null) return headline(place);
   return t("chat.queue.live", { place: headline(place), wait });
 }

@@ -128,6 +128,13 @@ test("frames of the line are told and count as no event of the reply", async () 
   expect(places.slice(3).every((place) => place === null)).toBe(true);
 });
 
+test("the skeleton of a reply does not end its waiting", async () => {
+  const frame = `event: queue\ndata: {"place":2,"mode":"waiting","choices":[]}\n\n`;
+  const start = `id: 1\ndata: ${JSON.stringify(events[0])}\n\n`;
+  serveWith(() => new Response(frame + start + frame + wholeFrames(1)));
+  expect((await run()).places.slice(0, 3)).toEqual([2, 2, null]);
+});
+
 function wholeFrames(after: number): string {
   return events
     .map((event, at) => `id: ${at + 1}\ndata: ${JSON.stringify(event)}\n\n`)

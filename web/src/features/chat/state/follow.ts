@@ -51,7 +51,8 @@ export async function follow(task: Following): Promise<Outcome> {
     last = number;
     attempt = 0;
     task.onConnection(true);
-    task.onPlace(null);
+    // The skeleton and the title come while it still waits; the first part is what it waited for.
+    if (fold.ended || event.type === "part_start") task.onPlace(null);
     if (event.type === "title") task.onTitle(event.title);
     task.onGrowth(fold);
   };
