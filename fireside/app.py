@@ -42,11 +42,12 @@ from fireside.api.schema import openapi_config, serve_document
 from fireside.billing.endpoints import CONTROLLERS as USAGE_CONTROLLERS
 from fireside.billing.repository import UsageRepository
 from fireside.billing.service import Meter
+from fireside.capacity.allowance import Allowances
 from fireside.capacity.endpoints import CONTROLLERS as CAPACITY_CONTROLLERS
-from fireside.capacity.ports import OpenGate
 from fireside.capacity.records import CapacityRecords, build_records
 from fireside.capacity.service import Gate
 from fireside.capacity.status_endpoints import CONTROLLERS as STATUS_CONTROLLERS
+from fireside.capacity.view import LiveGate
 from fireside.chat.endpoints import CONTROLLERS as CHAT_CONTROLLERS
 from fireside.chat.feed import Feed
 from fireside.chat.journal import Journal
@@ -102,6 +103,8 @@ class Services:
     engines: EngineService
     catalog: ModelCatalog
     gate: Gate
+    gate_view: LiveGate
+    allowances: Allowances
     records: CapacityRecords
     meter: Meter
     metrics: Metrics
@@ -134,6 +137,7 @@ def build(
     records = build_records(db, settings.capacity, clock, new_id, engines.catalog)
     gate = Gate(engines.catalog, settings.capacity, clock, new_id, note=records.minutes.count)
     records.policies.on_change(gate.set_policy)
+    allowances = Allowances(records.rates, records.budgets, clock)
     conversations = HistoryRepository()
     owners = _owners(db, settings, clock, new_id, shared)
     journal = Journal(db, TurnRepository(), clock, settings.chat.journal_interval_s, owners)
@@ -144,7 +148,7 @@ def build(
         opener=TurnOpener(
             conversations, TurnRepository(), accounts, gate, settings.chat, clock, new_id
         ),
-        runner=ReplyRunner(gate, journal, meter, clock, settings.chat),
+        runner=ReplyRunner(gate, allowances, journal, meter, clock, settings.chat),
         journal=journal,
         titles=TitleWriter(db, conversations, gate, meter, feed, clock),
         catalog=engines.catalog,
@@ -177,6 +181,8 @@ def build(
         engines=engines,
         catalog=engines.catalog,
         gate=gate,
+        gate_view=LiveGate(gate, records.minutes.series),
+        allowances=allowances,
         records=records,
         meter=meter,
         metrics=metrics,
@@ -219,7 +225,7 @@ async def running(services: Services) -> AsyncIterator[None]:
         lower.start_soon(services.broker.run)
         lower.start_soon(services.engines.run)
         lower.start_soon(services.gate.run)
-        lower.start_soon(services.records.run, OpenGate())
+        lower.start_soon(services.records.run, services.gate_view)
         lower.start_soon(services.meter.run)
         lower.start_soon(services.accounts.run)
         lower.start_soon(services.history.run, services.db)
@@ -305,6 +311,7 @@ def _dependencies(services: Services) -> dict[str, Provide]:
         clock=services.clock,
         new_id=services.new_id,
         gate=services.gate,
+        allowances=services.allowances,
     )
     fixed: dict[str, object] = {
         "accounts": services.accounts,
@@ -315,7 +322,7 @@ def _dependencies(services: Services) -> dict[str, Provide]:
         "engines": services.engines,
         "feed": services.feed,
         "feedback": services.feedback,
-        "gate_view": OpenGate(),
+        "gate_view": services.gate_view,
         "gateway": gateway,
         "history": services.history,
         "live": services.live,

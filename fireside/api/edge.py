@@ -22,6 +22,10 @@ CLIENT_GONE = 499
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{8,128}")
 
 
+LIMIT_HEADERS = "limit_headers"
+"""Where a route leaves the x-ratelimit headers of any answer, in the request's state."""
+
+
 class Edge:
     """Wraps the whole application, so that even an unknown path gets its id and is counted.
 
@@ -62,7 +66,10 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id)]
+                headers = [*message["headers"], (b"x-request-id", request_id)]
+                if limits := scope["state"].get(LIMIT_HEADERS):
+                    headers += [(k.encode(), v.encode()) for k, v in limits.items()]
+                message["headers"] = headers
             await send(message)
 
         try:

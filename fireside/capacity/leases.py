@@ -63,21 +63,23 @@ class Lease:
         "interruption",
         "is_reading",
         "num_tokens",
+        "plan",
         "route",
         "rung",
         "waited_s",
     )
 
     def __init__(
-        self, gate: Gate, ask: Ask, route: Route, rung: Rung, granted_at: float, waited_s: float
+        self, gate: Gate, ticket: Ticket, route: Route, rung: Rung, granted_at: float
     ) -> None:
         self._gate = gate
         self._task: asyncio.Task[object] | None = None
-        self.ask = ask
+        self.ask = ticket.ask
+        self.plan = ticket.wanted.plan
         self.route = route
         self.rung = rung
         self.granted_at = granted_at
-        self.waited_s = waited_s
+        self.waited_s = granted_at - ticket.asked_at
         self.num_tokens = 0
         self.engine_s = 0.0
         self.interruption: Interruption | None = None

@@ -9,6 +9,7 @@ them as long as their band's patience; where the policy cannot be read the last 
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 
 import anyio
@@ -40,6 +41,8 @@ from fireside.kit.ids import NewId
 
 PLACES_EVERY_S = 1.0
 ENGINE_POLL_S = 0.1
+MAX_REFUSALS = 100_000
+LATELY_S = 60.0
 SOON_S = 5.0
 LATER_WEIGHT_PAID = 4.0  # in the durable queue too a paid turn is served sooner
 
@@ -69,6 +72,16 @@ class Gate:
         self.scheduler = Scheduler(policy or default_policy(), clock.monotonic_s())
         self.tickets: dict[str, Ticket] = {}
         self.leases: dict[str, Lease] = {}
+        self._refusals: deque[tuple[float, str]] = deque(maxlen=MAX_REFUSALS)
+
+    def now_s(self) -> float:
+        """The gate's own time."""
+        return self._clock.monotonic_s()
+
+    def refused_lately(self) -> Counter[str]:
+        """How many were refused in the last minute, by plan."""
+        since = self.now_s() - LATELY_S
+        return Counter(plan for at, plan in self._refusals if at >= since)
 
     @property
     def policy(self) -> Policy:
@@ -240,7 +253,7 @@ class Gate:
     def _pass(self, ticket: Ticket, now: float) -> None:
         """With the gate off everything goes to the preferred engine at once."""
         routes = ticket.served.routes or (self._catalog.resolve(ticket.wanted.model),)
-        ticket.grant(Lease(self, ticket.ask, routes[0], Rung.NORMAL, now, 0.0))
+        ticket.grant(Lease(self, ticket, routes[0], Rung.NORMAL, now))
 
     def _again(self, ticket: Ticket, wanted: Wanted) -> None:
         served = self._catalog.served(wanted.model, wanted.need)
@@ -295,6 +308,7 @@ class Gate:
             self.later(ticket)
             return
         self._note(ticket.ask.pool, ticket.ask.band, "refused")
+        self._refusals.append((self.now_s(), ticket.wanted.plan))
         ticket.refuse(refused)
 
     def _grant(self, ask_id: str, engine: str) -> None:
@@ -308,7 +322,7 @@ class Gate:
             return
         ask = ticket.ask
         pool = self.scheduler.pools[ask.pool]
-        lease = Lease(self, ask, route, pool.ladder.rung, now, now - ticket.asked_at)
+        lease = Lease(self, ticket, route, pool.ladder.rung, now)
         self.leases[ask_id] = lease
         self._note(ask.pool, ask.band, "granted")
         ticket.grant(lease)

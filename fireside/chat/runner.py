@@ -16,6 +16,7 @@ import structlog
 from fireside.accounts.domain import UserRole
 from fireside.billing.domain import Feature, UsageEntry, UsageStatus
 from fireside.billing.service import Meter
+from fireside.capacity.allowance import Allowances
 from fireside.capacity.customers import Customer, customer
 from fireside.capacity.generation import GatedGeneration
 from fireside.capacity.leases import Lease, Wanted
@@ -74,12 +75,14 @@ class ReplyRunner:
     def __init__(
         self,
         gate: Gate,
+        allowances: Allowances,
         journal: Journal,
         meter: Meter,
         clock: Clock,
         settings: ChatSettings,
     ) -> None:
         self._gate = gate
+        self._allowances = allowances
         self._journal = journal
         self._meter = meter
         self._clock = clock
@@ -133,9 +136,12 @@ class ReplyRunner:
             reply.deadline.deadline = anyio.current_time() + self._settings.turn_timeout_s
             return reply.request(lease.route, attempt, self._settings)
 
+        wanted = reply.wanted(asking, self._settings)
+        most = wanted.prompt_tokens + (wanted.max_tokens or 0)
+        allowance = await self._allowances.take(asking, most)
         run = GatedGeneration(
             self._gate,
-            reply.wanted(asking, self._settings),
+            wanted,
             build,
             salt=asking.salt,
             resume=attempt > 0 or reply.is_begun,
@@ -147,6 +153,7 @@ class ReplyRunner:
         finally:
             self.queue.done(reply.log)
             reply.ran(run)
+            allowance.settle(reply.num_tokens_used)
 
     async def _relay(self, run: GatedGeneration, reply: _Reply) -> StreamEvent:
         """Log what the engine says; its last word."""
@@ -263,6 +270,12 @@ class _Reply:
         """Take over what a run says of itself."""
         self.route = run.route or self.route
         self.engine_s += run.engine_s
+
+    @property
+    def num_tokens_used(self) -> int:
+        """Prompt and reply together, as far as the engine told; its tokens, counted, else."""
+        usage = self.log.message().usage
+        return self.num_tokens if usage is None else usage.prompt_tokens + usage.completion_tokens
 
     def _max_tokens(self, settings: ChatSettings) -> int:
         asked = self.job.settings.max_tokens or settings.max_reply_tokens

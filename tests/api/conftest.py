@@ -62,6 +62,7 @@ from fireside.kit.clock import SystemClock
 from fireside.kit.ids import new_id
 from fireside.kit.pubsub import Broker
 from tests.api.node_runtime import MIN_NODE, Node, find_node, install_client
+from tests.fakes.allowances import no_limits
 
 USER = UserId(new_id())
 ADMIN = UserId(new_id())
@@ -203,7 +204,12 @@ def offers(engine: ToldEngine) -> list[Offer]:
     """`able` can do everything, `plain` only chat."""
     return [
         Offer(
-            engine, EngineModel(name, CONTEXT_TOKENS, can), name, f"{name}@abc", rank=rank, slots=512
+            engine,
+            EngineModel(name, CONTEXT_TOKENS, can),
+            name,
+            f"{name}@abc",
+            rank=rank,
+            slots=512,
         )
         for rank, (name, can) in enumerate([("able", ALL), ("plain", PLAIN)])
     ]
@@ -280,7 +286,7 @@ def serving(engine: ToldEngine, sqlite_url: str, *, log_requests: bool = False) 
     catalog = ModelCatalog()
     catalog.replace(offers(engine))
     gate = Gate(catalog, CapacitySettings(), clock, new_id, impatient())
-    gateway = Gateway(settings, catalog, meter, metrics, clock, new_id, gate)
+    gateway = Gateway(settings, catalog, meter, metrics, clock, new_id, gate, no_limits(database))
     given = {
         "gateway": gateway,
         "broker": Broker(),

@@ -30,6 +30,7 @@ from fireside.history.repository import HistoryRepository
 from fireside.kit.clock import SystemClock
 from fireside.kit.ids import new_id
 from fireside.kit.pubsub import Broker
+from tests.fakes.allowances import no_limits
 from tests.fakes.engines import SteppedEngine, catalog_of
 
 
@@ -75,7 +76,7 @@ def build_house(database: Database, engines: list[SteppedEngine], settings: Chat
         history=history,
         turns=turns,
         opener=TurnOpener(history, turns, accounts, gate, settings, clock, new_id),
-        runner=ReplyRunner(gate, journal, meter, clock, settings),
+        runner=ReplyRunner(gate, no_limits(database), journal, meter, clock, settings),
         journal=journal,
         titles=TitleWriter(database, history, gate, meter, feed, clock),
         catalog=catalog,

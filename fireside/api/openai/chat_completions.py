@@ -10,11 +10,12 @@ from litestar.di import NamedDependency
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from fireside.accounts.access import principal
+from fireside.api.edge import LIMIT_HEADERS
 from fireside.api.openai.body import ClientGone, read_json
 from fireside.api.openai.chat_request import ChatCompletionIn, decoder
 from fireside.api.openai.chat_stream import ChatFrames
 from fireside.api.openai.documented import documented
-from fireside.api.openai.generation import Gateway, Generation
+from fireside.api.openai.generation import Gateway, Generation, Work
 from fireside.api.openai.models import MODELS_RUN
 from fireside.api.openai.replies import ChatCompletionOut, usage_out
 from fireside.api.openai.responses import JsonReply, to_nobody
@@ -57,7 +58,15 @@ async def _answer(
     for number in range(1, num_choices):
         sampling = for_choice(first.sampling, number)
         requests.append(msgspec.structs.replace(first, sampling=sampling))
-    generation = Generation(gateway, route, requests, num_choices, caller, Feature.API_CHAT)
+    work = Work(
+        route,
+        requests,
+        num_choices,
+        caller,
+        Feature.API_CHAT,
+        request.scope["state"].setdefault(LIMIT_HEADERS, {}),
+    )
+    generation = Generation(gateway, work)
     id = "chatcmpl-" + gateway.new_id().replace("-", "")
     created = int(gateway.clock.now().timestamp())
     if asked.stream:

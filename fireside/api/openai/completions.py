@@ -10,11 +10,12 @@ from litestar.di import NamedDependency
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from fireside.accounts.access import principal
+from fireside.api.edge import LIMIT_HEADERS
 from fireside.api.openai.body import ClientGone, read_json
 from fireside.api.openai.completion_request import TextCompletionIn, decoder
 from fireside.api.openai.completion_stream import TextFrames
 from fireside.api.openai.documented import documented
-from fireside.api.openai.generation import Gateway, Generation
+from fireside.api.openai.generation import Gateway, Generation, Work
 from fireside.api.openai.models import MODELS_RUN
 from fireside.api.openai.replies import TextCompletionOut, usage_out
 from fireside.api.openai.responses import JsonReply, to_nobody
@@ -59,15 +60,16 @@ async def _answer(
         for prompt in prompts
         for number in range(num_choices)
     ]
-    generation = Generation(
-        gateway,
+    work = Work(
         route,
         requests,
         num_choices,
         caller,
         Feature.API_COMPLETION,
+        request.scope["state"].setdefault(LIMIT_HEADERS, {}),
         Capability.COMPLETION,
     )
+    generation = Generation(gateway, work)
     id = "cmpl-" + gateway.new_id().replace("-", "")
     created = int(gateway.clock.now().timestamp())
     if asked.stream:

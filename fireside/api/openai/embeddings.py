@@ -13,6 +13,7 @@ from litestar.types import ASGIApp
 from msgspec import Meta
 
 from fireside.accounts.access import principal
+from fireside.api.edge import LIMIT_HEADERS
 from fireside.api.openai.body import ClientGone, read_json
 from fireside.api.openai.documented import documented
 from fireside.api.openai.generation import Gateway
@@ -123,12 +124,20 @@ class EmbeddingsApi(Controller):
             prompt_tokens=sum(map(len, texts)) // CHARS_PER_TOKEN,
             max_tokens=1,
         )
-        lease = await gateway.gate.ask(wanted).lease()
+        headers = request.scope["state"].setdefault(LIMIT_HEADERS, {})
+        asking = gateway.customer(caller)
+        allowance = await gateway.allowances.take(asking, wanted.prompt_tokens, headers)
+        used = 0
         try:
-            route = lease.route
-            made = await route.engine.embed(route.model.name, texts)
+            lease = await gateway.gate.ask(wanted).lease()
+            try:
+                route = lease.route
+                made = await route.engine.embed(route.model.name, texts)
+                used = made.prompt_tokens
+            finally:
+                lease.close()
         finally:
-            lease.close()
+            allowance.settle(used)
         gateway.meter.record(
             UsageEntry(
                 user_id=caller.user_id,
@@ -138,6 +147,8 @@ class EmbeddingsApi(Controller):
                 feature=Feature.API_EMBEDDINGS,
                 usage=Usage(prompt_tokens=made.prompt_tokens),
                 at=gateway.clock.now(),
+                engine_s=lease.engine_s,
+                plan=asking.plan,
                 api_key_id=caller.key_id,
             )
         )

@@ -28,6 +28,7 @@ from fireside.api.openai.whole import Collected
 from fireside.api.settings import ApiSettings
 from fireside.billing.domain import Feature, UsageStatus
 from fireside.billing.service import Meter
+from fireside.capacity.allowance import Allowances
 from fireside.capacity.customers import Customer, customer
 from fireside.capacity.generation import GatedGeneration
 from fireside.capacity.leases import Lease, Wanted
@@ -41,6 +42,9 @@ from fireside.kit import sse
 from fireside.kit.clock import Clock
 from fireside.kit.ids import NewId
 
+DEFAULT_MAX_TOKENS = 2048
+"""Of a reply for which nobody asked for a length, where tokens have to be set aside."""
+
 
 @dataclass(frozen=True)
 class Gateway:
@@ -53,6 +57,7 @@ class Gateway:
     clock: Clock
     new_id: NewId
     gate: Gate
+    allowances: Allowances
 
     def customer(self, caller: Principal) -> Customer:
         """The caller as the gate sees them."""
@@ -98,33 +103,36 @@ class Frames(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Work:
+    """What one request asks for: `per_prompt` generations for each prompt. `headers` gets those
+    that tell the caller's limits."""
+
+    route: Route
+    requests: list[GenerationRequest]
+    per_prompt: int
+    caller: Principal
+    feature: Feature
+    headers: dict[str, str]
+    need: Capability = Capability.CHAT
+
+
 class Generation:
-    """The generations of one request, `per_prompt` for each prompt, as one unit of work.
+    """The generations of one request, as one unit of work.
 
     Raises UserError when a prompt cannot fit into the model's context.
     """
 
-    def __init__(
-        self,
-        gateway: Gateway,
-        route: Route,
-        requests: list[GenerationRequest],
-        per_prompt: int,
-        caller: Principal,
-        feature: Feature,
-        need: Capability = Capability.CHAT,
-    ) -> None:
-        for each in requests[::per_prompt]:
-            check_length(route, each)
-        self._customer = gateway.customer(caller)
-        self._need = need
-        self._runs: list[GatedGeneration] = []
+    def __init__(self, gateway: Gateway, work: Work) -> None:
+        for each in work.requests[:: work.per_prompt]:
+            check_length(work.route, each)
         self._gateway = gateway
-        self._route = route
-        self._requests = requests
-        self._caller = caller
-        self._feature = feature
-        self._tally = Tally(gateway.clock, requests, per_prompt)
+        self._work = work
+        self._customer = gateway.customer(work.caller)
+        is_bounded = bool(self._customer.rules.tokens_per_day)
+        self._requests = [_bounded(x) for x in work.requests] if is_bounded else work.requests
+        self._runs: list[GatedGeneration] = []
+        self._tally = Tally(gateway.clock, self._requests, work.per_prompt)
 
     @property
     def usage(self) -> Usage:
@@ -189,8 +197,8 @@ class Generation:
 
     def _wanted(self, request: GenerationRequest) -> Wanted:
         return self._customer.wants(
-            self._route.public_name,
-            need=self._need,
+            self._work.route.public_name,
+            need=self._work.need,
             prompt_tokens=num_chars(request) // CHARS_PER_TOKEN,
             max_tokens=request.sampling.max_tokens,
         )
@@ -199,6 +207,9 @@ class Generation:
         """Run all generations and meter them. Raises ClientGone when the client hangs up."""
         gateway = self._gateway
         status = UsageStatus.ABORTED
+        allowance = await gateway.allowances.take(
+            self._customer, sum(map(_most_tokens, self._requests)), self._work.headers
+        )
         gateway.metrics.num_running += 1
         try:
             async with _HangUp(receive, beside):
@@ -212,10 +223,18 @@ class Generation:
         finally:
             gateway.metrics.num_running -= 1
             self._tally.end()
+            usage = self._tally.usage()
+            allowance.settle(usage.prompt_tokens + usage.completion_tokens)
             if self._tally.anything_used:
-                route = next((each.route for each in self._runs if each.route), self._route)
-                entry = self._tally.entry(self._caller, route, self._feature, status)
-                gateway.meter.record(entry)
+                route = next((each.route for each in self._runs if each.route), self._work.route)
+                entry = self._tally.entry(self._work.caller, route, self._work.feature, status)
+                gateway.meter.record(
+                    msgspec.structs.replace(
+                        entry,
+                        engine_s=sum(each.engine_s for each in self._runs),
+                        plan=self._customer.plan,
+                    )
+                )
 
     async def _side_by_side(self, run: _Run) -> None:
         if len(self._requests) == 1:
@@ -247,6 +266,20 @@ def _request_for(
         left = max(1, sampling.max_tokens - num_said)
         sampling = msgspec.structs.replace(sampling, max_tokens=left)
     return msgspec.structs.replace(request, model=model, prompt=goes_on, sampling=sampling)
+
+
+def _bounded(request: GenerationRequest) -> GenerationRequest:
+    """The request with an end: a budget cannot hold tokens back for a reply without one."""
+    if request.sampling.max_tokens is not None:
+        return request
+    sampling = msgspec.structs.replace(request.sampling, max_tokens=DEFAULT_MAX_TOKENS)
+    return msgspec.structs.replace(request, sampling=sampling)
+
+
+def _most_tokens(request: GenerationRequest) -> int:
+    """What a request can take, prompt and reply together; the prompt is estimated."""
+    reply = request.sampling.max_tokens
+    return num_chars(request) // CHARS_PER_TOKEN + (DEFAULT_MAX_TOKENS if reply is None else reply)
 
 
 def _may_continue(request: GenerationRequest) -> bool:
