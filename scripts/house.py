@@ -17,7 +17,7 @@ from steps import ROOT, StepFailed, digest, is_done, listen, main, mark_done, ru
 TOOLS_VENV = ROOT / ".venv-tools"
 BIN = VENV / "bin"
 DATA = ROOT / "data"
-PYTHON_FOLDERS = ("fireside", "tests", "scripts", "bench")
+PYTHON_FOLDERS = ("fireside", "tests", "scripts", "bench", "deploy")
 
 
 def start() -> int:

@@ -23,6 +23,7 @@ COMMANDS = {
     "import": "fireside.cli.transfer:import_",
     "settings": "fireside.cli.settings:settings",
     "doctor": "fireside.cli.doctor:doctor",
+    "deploy": "fireside.cli.deploy:deploy",
     "openapi": "fireside.cli.serve:openapi",
 }
 
