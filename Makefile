@@ -5,7 +5,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 HOUSE = "$(PYTHON)" scripts/house.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fix docs bench bench-gateway soak test-vllm test-ray lock clean
+.PHONY: help run test lint fix docs bench bench-gateway bench-gate soak test-vllm test-ray lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 20
@@ -25,11 +25,15 @@ fix: ## format the code and mend what can be mended by itself
 docs: ## write docs/reference from the code
 	@exec $(HOUSE) docs
 
-bench: bench-gateway ## the benchmarks, results in bench/results
+bench: bench-gateway bench-gate ## the benchmarks, results in bench/results
 
 bench-gateway: ## speed of the server beside its peers (OUT=file.json)
 	@exec $(HOUSE) dev
 	@exec .venv/bin/python -m bench.gateway $(if $(OUT),--out "$(OUT)") $(ARGS)
+
+bench-gate: ## who is served when there is too much (TRACE=file.csv.gz, OUT=file.json)
+	@exec $(HOUSE) dev
+	@exec .venv/bin/python -m bench.gate $(if $(TRACE),--trace "$(TRACE)") $(if $(OUT),--out "$(OUT)") $(ARGS)
 
 soak: ## the long tests that `make test` leaves out
 	@exec $(HOUSE) dev

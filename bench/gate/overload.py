@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,7 +49,11 @@ def overload(rig: Rig, peer_home: Path | None) -> Overload:
             result.smooth = _smooth(rig, house, callers)
             for multiple in MULTIPLES:
                 mocks.wait_until_idle()
+                before = mocks.engine().stats()["waiting_s"]
+                began = time.monotonic()
                 result.on[multiple] = _multiple(rig, house.port, callers, multiple)
+                waited_s = mocks.engine().stats()["waiting_s"] - before
+                result.on[multiple].engine_waiting = round(waited_s / (time.monotonic() - began), 2)
             if house.gate and not rig.quick:
                 house.change_policy(_ladder_on(rig))
                 mocks.wait_until_idle()
@@ -179,6 +184,10 @@ def _goodput(found: Overload) -> dict[str, Goal]:
         note += f"; LiteLLM: {found.peer_missing}"
     lines["O1"] = goal(worst, ">= 0.85 at 1, 2, 5 and 10x", worst >= 0.85, {**off, **peer}, note)
     wrong = sum(x.num_wrong + x.num_errors for x in found.on.values())
+    waiting = max(x.engine_waiting for x in found.on.values())
+    lines["O1.engine_queue"] = goal(
+        waiting, "<= 1 in the mean", waiting <= 1, note="sequences that wait inside the engine"
+    )
     lines["O1.errors"] = goal(wrong, "<= 0 errors and wrong texts", wrong == 0)
     return lines
 

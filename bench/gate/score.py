@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
@@ -80,6 +80,8 @@ class Found(msgspec.Struct, kw_only=True):
     num_without_retry_after: int
     ttft_s: dict[str, list[float]]
     errors: list[str]
+    refused_for: dict[str, int] = {}
+    engine_waiting: float = 0.0  # sequences that waited inside the engine, in the mean
     void: str = ""
 
 
@@ -127,6 +129,7 @@ def score(
         num_without_retry_after=sum(1 for each in refused if each.retry_after_s < 1),
         ttft_s=dict(firsts),
         errors=sorted({f"{each.status} {each.detail}"[:120] for each in errors})[:8],
+        refused_for=dict(Counter(each.detail for each in refused)),
         void=void,
     )
 
