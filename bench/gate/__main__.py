@@ -1,0 +1,217 @@
+"""One command: the gate's goals on the running product, against no gate and against a peer.
+
+    make bench-gate OUT=result.json TRACE=trace.csv.gz
+    python -m bench.gate --quick --only O1,O3 --litellm DIR
+
+The server has one core to itself, mock engines and clients share the other; engines, promises and
+traces run five times as fast as the clock. The capacity is measured first, on the bare engine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench.gate import draw, failover, fair, limits, overload, routing, waves
+from bench.gate.arrivals import CHAT, read_trace
+from bench.gate.house import has_gate
+from bench.gate.rig import Rig
+from bench.gateway.report import ROOT, Goal, made_by
+
+RESULTS = ROOT / "bench" / "results"
+BUSY = 0.5
+COMPRESSION = 5.0
+
+
+class Bench:
+    """Runs what was asked for and keeps what was found, also when a later part breaks."""
+
+    def __init__(self, rig: Rig, args: argparse.Namespace, out: Path) -> None:
+        self._rig = rig
+        self._args = args
+        self._out = out
+        self._load_before = os.getloadavg()
+        self.found: dict[str, Goal] = {}
+        self.details: dict[str, Any] = {}
+        self.took_s: dict[str, float] = {}
+
+    def run(self) -> None:
+        """Everything, in order."""
+        self._step("cap", self._cap)
+        for ids, step in (
+            ("O1,O2,O3,O13", self._overload),
+            ("O4", self._fairness),
+            ("O5", self._abuse),
+            ("O6", self._budgets),
+            ("O7", self._leaving),
+            ("O8", self._costs),
+            ("O9", self._routing),
+            ("O10", self._week),
+            ("O11", self._storm),
+            ("O12", self._no_engine),
+            ("R3", self._failover),
+        ):
+            wanted = set(self._args.only.split(",")) if self._args.only else set(ids.split(","))
+            if wanted & set(ids.split(",")):
+                self._step(ids, step)
+
+    def write(self) -> None:
+        """The result so far."""
+        result = {
+            **{key: msgspec.to_builtins(goal) for key, goal in sorted(self.found.items())},
+            "_made_by": {
+                **made_by("bench.gate", self._args.seed, self._load_before),
+                "trace": self._rig.trace.name,
+                "compression": self._rig.compression,
+                "cap_work_s_per_s": round(self._rig.cap, 4),
+                "void": self._rig.voids,
+                "took_s": self.took_s,
+                "load_after": os.getloadavg(),
+            },
+            "_details": self.details,
+        }
+        self._out.parent.mkdir(parents=True, exist_ok=True)
+        self._out.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
+
+    def _step(self, name: str, step: Callable[[], None]) -> None:
+        say(f"{name} ...")
+        began = time.monotonic()
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001 - one broken part must not cost the others
+            say(f"   BROKEN: {type(error).__name__}: {error}")
+            for each in name.split(","):
+                self.found[each] = Goal(None, "", False, {}, f"broken: {error}"[:400])
+        self.took_s[name] = round(time.monotonic() - began, 1)
+        say(f"   {self.took_s[name]:.0f} s")
+        self.write()
+
+    def _cap(self) -> None:
+        say(f"   {self._rig.measure_cap():.3f} engine seconds a second")
+
+    def _overload(self) -> None:
+        home = Path(self._args.litellm) if self._args.litellm else None
+        found = overload.overload(self._rig, home)
+        self.found.update(overload.goals(found))
+        self._out.with_suffix(".svg").write_text(draw.attainment(found))
+        waits = self._out.with_name(self._out.stem + "-waits.svg")
+        waits.write_text(draw.waits(found, self._rig.compression))
+        for runs in (found.on, found.off, found.peer):
+            for each in runs.values():
+                each.ttft_s = {}
+        self.details["overload"] = msgspec.to_builtins(found)
+
+    def _fairness(self) -> None:
+        self.found.update(fair.fairness_goals(fair.fairness(self._rig)))
+
+    def _abuse(self) -> None:
+        self.found.update(fair.abuse_goals(fair.abuse(self._rig)))
+
+    def _budgets(self) -> None:
+        self.found.update(limits.budget_goals(limits.budgets(self._rig)))
+
+    def _leaving(self) -> None:
+        self.found.update(limits.leaving_goals(limits.leaving(self._rig)))
+
+    def _costs(self) -> None:
+        self.found.update(limits.cost_goals(limits.costs(self._rig)))
+
+    def _routing(self) -> None:
+        self.found.update(routing.goals(routing.routing(self._rig)))
+
+    def _week(self) -> None:
+        found = waves.week(self._rig)
+        self.found.update(waves.week_goals(found))
+        self.details["week"] = found.by_hump
+
+    def _storm(self) -> None:
+        off = None if self._args.quick else waves.storm(self._rig, gate=False)
+        self.found.update(waves.storm_goals(waves.storm(self._rig, gate=True), off))
+
+    def _no_engine(self) -> None:
+        off = None if self._args.quick else failover.no_engine(self._rig, gate=False)
+        self.found.update(failover.no_engine_goals(failover.no_engine(self._rig, gate=True), off))
+
+    def _failover(self) -> None:
+        off = None if self._args.quick else failover.failover(self._rig, gate=False)
+        self.found.update(failover.failover_goals(failover.failover(self._rig, gate=True), off))
+
+
+def main() -> int:
+    """Measure, print the table, write JSON and pictures; 1 when a goal is missed, 2 when void."""
+    args = _arguments()
+    if not has_gate():
+        say("This server has no gate; only figures without one are measured.")
+    if os.getloadavg()[0] > BUSY:
+        say(f"This machine is busy (load {os.getloadavg()[0]:.1f}); figures suffer.")
+    out = Path(args.out) if args.out else RESULTS / "gate.json"
+    with tempfile.TemporaryDirectory(prefix="fireside-bench-") as folder:
+        is_small = (os.cpu_count() or 1) < 2
+        rig = Rig(
+            Path(folder),
+            read_trace(Path(args.trace) if args.trace else CHAT),
+            seed=args.seed,
+            quick=args.quick,
+            compression=args.compression,
+            gateway_cpu=None if is_small else 0,
+            load_cpu=None if is_small else 1,
+        )
+        bench = Bench(rig, args, out)
+        bench.run()
+    print(table(bench.found))
+    say(f"Written to {out}.")
+    if rig.voids:
+        say(f"VOID: {len(rig.voids)} runs do not count, the first: {rig.voids[0]}.")
+        return 2
+    return 1 if any(goal.ok is False for goal in bench.found.values()) else 0
+
+
+def table(found: dict[str, Goal]) -> str:
+    """The result for a person."""
+    rows = [("", "value", "goal", "ok", "others")]
+    for key, goal in sorted(found.items(), key=lambda pair: _order(pair[0])):
+        value = "-" if goal.value is None else f"{goal.value:,.4g}"
+        others = ", ".join(f"{name} {each.value:,.4g}" for name, each in goal.baseline.items())
+        is_ok = {True: "yes", False: "NO", None: "-"}[goal.ok]
+        rows.append((key, value, goal.goal, is_ok, others))
+    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    lines = []
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        lines.append("  ".join([*cells, row[4]]).rstrip())
+    return "\n".join(lines)
+
+
+def _order(key: str) -> tuple[str, int, str]:
+    head, _, rest = key.partition(".")
+    return head[0], int(head[1:]) if head[1:].isdigit() else 0, rest
+
+
+def say(text: str) -> None:
+    """To whoever watches."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", help="where the JSON goes; bench/results/gate.json")
+    parser.add_argument("--trace", help="a CSV with t_s, prompt_tokens, output_tokens[, client]")
+    parser.add_argument("--only", default="", help="goals, by commas")
+    parser.add_argument("--quick", action="store_true", help="half the time, less exact")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--compression", type=float, default=COMPRESSION)
+    parser.add_argument("--litellm", default=os.environ.get("BENCH_LITELLM"), help="its folder")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
