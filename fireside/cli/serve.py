@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import fcntl
-import gc
-import logging
 import os
 import socket
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import anyio
 import click
-import uvicorn
 import uvloop
 
 from fireside.api import schema
-from fireside.api.logs import LogWriter, configure_logging
 from fireside.app import asgi, build
+from fireside.cli.http_server import connect_shared, serve_until_stopped
 from fireside.db.database import url_for
 from fireside.db.migrate import upgrade
-from fireside.errors import BackendFailed, Conflict, UserError
+from fireside.errors import Conflict, UserError
 from fireside.settings import Settings, load
 
 
@@ -30,14 +26,28 @@ from fireside.settings import Settings, load
 @click.option("--host", help="Address to listen on (default 127.0.0.1).")
 @click.option("--port", type=int, help="Port to listen on; 0 takes a free one (default 8321).")
 @click.option("--data-dir", help="Where Fireside keeps its files (default ./data).")
-def serve(host: str | None, port: int | None, data_dir: str | None) -> None:
-    """Start the server and print its address."""
-    settings, _sources = load({"server.host": host, "server.port": port, "data_dir": data_dir})
+@click.option("--workers", type=int, help="Server processes; several need PostgreSQL (default 1).")
+def serve(host: str | None, port: int | None, data_dir: str | None, workers: int | None) -> None:
+    """Start the server and print its address.
+
+    With several workers SIGHUP replaces them one after another, without a failed request.
+    """
+    flags = {"server.host": host, "server.port": port, "server.workers": workers}
+    settings, _sources = load({**flags, "data_dir": data_dir})
     prepare_data_dir(settings.data_dir)
     with only_server(settings.data_dir), _listening(settings) as listener:
+        anyio.run(upgrade, url_for(settings.db, settings.data_dir))
+        if settings.server.workers > 1:
+            from fireside.cli.supervisor import supervise
+
+            supervise(settings, listener, lambda: _say_where(listener))
+            return
+        shared = connect_shared(settings)
         # uvicorn has stopped in order by then, and sends itself the signal once more.
         with suppress(KeyboardInterrupt):
-            uvloop.run(_serve(settings, listener))
+            uvloop.run(
+                serve_until_stopped(settings, listener, shared, lambda: _say_where(listener))
+            )
 
 
 @click.command()
@@ -108,48 +118,7 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
         yield listener
 
 
-async def _serve(settings: Settings, listener: socket.socket) -> None:
-    writer = LogWriter()
-    # Somebody who watches the terminal wants the address and what goes wrong, not every request.
-    configure_logging(writer, level=logging.WARNING if sys.stderr.isatty() else logging.INFO)
-    writer.start()
-    try:
-        await upgrade(url_for(settings.db, settings.data_dir))
-        services = build(settings, log_writer=writer)
-        config = uvicorn.Config(
-            asgi(services),
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=max(1, int(settings.server.shutdown_grace_s)),
-            timeout_keep_alive=75,
-            lifespan="on",
-            loop="none",
-        )
-        server = _Server(config, listener)
-        await server.serve(sockets=[listener])
-        if not server.started:
-            raise BackendFailed(
-                "startup_failed",
-                "Fireside could not start.",
-                hint="The log above names the cause; `fireside doctor` looks for more.",
-            )
-    finally:
-        await anyio.to_thread.run_sync(writer.close)
-
-
-class _Server(uvicorn.Server):
-    """Says where it listens once it does."""
-
-    def __init__(self, config: uvicorn.Config, listener: socket.socket) -> None:
-        super().__init__(config)
-        self._listener = listener
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if not self.should_exit:
-            # What is loaded by now stays; looking through it again took 15 % of a request's time.
-            gc.freeze()
-            host, port, *_rest = self._listener.getsockname()
-            shown = f"[{host}]" if ":" in host else host
-            click.echo(f"Fireside is ready at http://{shown}:{port}", err=False)
+def _say_where(listener: socket.socket) -> None:
+    host, port, *_rest = listener.getsockname()
+    shown = f"[{host}]" if ":" in host else host
+    click.echo(f"Fireside is ready at http://{shown}:{port}", err=False)

@@ -25,6 +25,7 @@ from fireside.engine.domain import (
 )
 from fireside.engine.embedded import EmbeddedModel
 from fireside.engine.errors import NoEngine
+from fireside.engine.kept import KeptModel
 from fireside.engine.library import LibraryModel, ModelLibrary
 from fireside.engine.remote import RemoteEngines
 from fireside.engine.repository import EngineRepository
@@ -94,7 +95,11 @@ class EngineService:
         self.catalog = ModelCatalog()
         self.library = library
         self.remote = RemoteEngines(settings, sealer, self._publish)
-        self.embedded = EmbeddedModel(library, settings, self._publish)
+        self.embedded = (
+            KeptModel(library, settings, self._publish, Path(settings.embedded_kept_in))
+            if settings.embedded_kept_in
+            else EmbeddedModel(library, settings, self._publish)
+        )
         self._publish()
 
     async def run(self) -> None:

@@ -19,6 +19,13 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     embedded: Annotated[
         bool, msgspec.Meta(description="Run a model here, with llama.cpp in a process of its own.")
     ] = True
+    embedded_kept_in: Annotated[
+        str,
+        msgspec.Meta(
+            description="A file that says where another process of this machine runs the embedded "
+            "model. Set by `fireside serve --workers`; leave it empty."
+        ),
+    ] = ""
     embedded_model: Annotated[
         str,
         msgspec.Meta(

@@ -80,6 +80,7 @@ class LlamaCppEngine:
         self._settings = settings
         self._child: LlamaChild | None = None
         self._client: OpenAICompatibleEngine | None = None
+        self._door_before = ("", "")
         self._changed = anyio.Event()
         self._closing = anyio.Event()
         self.model: EngineModel | None = None  # as it was found when it was last loaded
@@ -96,6 +97,26 @@ class LlamaCppEngine:
     def pid(self) -> int | None:
         """The child's process id while there is one."""
         return None if self._child is None else self._child.pid
+
+    @property
+    def door(self) -> tuple[str, str]:
+        """The child's address and API key while it serves; two empty words otherwise."""
+        child = self._child
+        return ("", "") if child is None or self._client is None else (child.address, child.api_key)
+
+    async def stand_before(
+        self, state: ChildState, detail: str, model: EngineModel | None, door: tuple[str, str]
+    ) -> None:
+        """Instead of `run`: send requests to a child that another process looks after."""
+        if door != self._door_before:
+            self._door_before = door
+            client, self._client = self._client, None
+            if client is not None:
+                await client.aclose()
+            if door[0]:
+                self._client = self._client_of(*door)
+        self.model = model or self.model
+        self._move_to(state, detail)
 
     async def run(self) -> None:
         """Start the child and keep it alive until `aclose`, cancellation or giving up."""
@@ -252,10 +273,7 @@ class LlamaCppEngine:
         )
 
     async def _open_client(self, child: LlamaChild) -> None:
-        settings = msgspec.structs.replace(self._settings, max_attempts=1)
-        client = OpenAICompatibleEngine(
-            self._name, child.address, settings, api_key=child.api_key, flavour=Flavour.LLAMA_CPP
-        )
+        client = self._client_of(child.address, child.api_key)
         try:
             (found,) = await client.models()
         except (BackendFailed, ValueError):
@@ -269,6 +287,12 @@ class LlamaCppEngine:
         )
         self._client = client
         self._move_to(ChildState.READY)
+
+    def _client_of(self, address: str, api_key: str) -> OpenAICompatibleEngine:
+        settings = msgspec.structs.replace(self._settings, max_attempts=1)
+        return OpenAICompatibleEngine(
+            self._name, address, settings, api_key=api_key, flavour=Flavour.LLAMA_CPP
+        )
 
     def _check_file(self) -> int:
         """The context window to use. Raises UserError when the file cannot be a model."""
