@@ -220,6 +220,19 @@ class Scheduler:
         ahead = pool.num_above(band) + pool.queues[band].ahead(flow, pool.cost, self._now)
         return wait_range(pool, band, ahead)
 
+    def say(self, engine: str, num_tokens: int) -> None:
+        """So many more tokens came from an engine, of replies whose progress is not told."""
+        if (state := self.engines.get(engine)) is not None:
+            state.count_tokens(num_tokens)
+
+    def held(self) -> list[str]:
+        """The leases that are out."""
+        return list(self.runs)
+
+    def num_waiting(self) -> int:
+        """Everybody in line, in all pools."""
+        return len(self.waits)
+
     def pressure(self, pool: Pool) -> float:
         """Demand over capacity of a pool, in slots."""
         return pool.pressure
@@ -237,9 +250,9 @@ class Scheduler:
     def _advance(self, now: float) -> float:
         """The scheduler's own time: the caller's clock without its jumps.
 
-        A clock that is set back, or that leaps while somebody runs or waits (a machine that slept),
-        counts as no time at all: nobody loses a lease or a place over it. What comes a little out of
-        order comes now.
+        A clock that is set back, or that leaps while somebody runs or waits (a machine that
+        slept), counts as no time at all: nobody loses a lease or a place over it. What comes a
+        little out of order comes now.
         """
         step_s = now - self._seen_at
         if -OUT_OF_ORDER_S < step_s <= 0:

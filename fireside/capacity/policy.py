@@ -40,7 +40,8 @@ class BandPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """What a band is promised.
 
     `first_token_s` and `per_token_s` are its SLO; `patience_s` is the longest it waits in line.
-    `reserve_factor` times the moving average of its concurrency is kept free for it.
+    `reserve_factor` times the moving average of its concurrency, and what that varies by, is held
+    for it.
     `min_share` of the slots are its own while it waits, whatever is above it.
     """
 
@@ -113,7 +114,7 @@ def default_policy() -> Policy:
                 first_token_s=2.0,
                 per_token_s=0.1,
                 patience_s=30.0,
-                reserve_factor=1.4,
+                reserve_factor=1.0,
                 min_share=0.5,
             ),
             Band.FREE: BandPolicy(

@@ -18,7 +18,9 @@ PRESSURE_TAU_S = 30.0
 SERVED_TAU_S = 60.0  # over which a band gets its own share
 LEND_LOOK = 64  # of those who wait, when a slot can only be lent to a short reply
 GRAIN_S = 0.05  # means are not brought up to date more often
-SPREAD = 2.0  # standard deviations of a Poisson number that a reserve covers
+SPREAD = 1.5  # standard deviations of a Poisson number that a reserve covers
+SOON = 0.25  # of the time to the first token: slots that come free by then need not be kept
+LEAST_KEPT = 3  # of a reserve, or a tenth of the slots
 
 
 class Pool:
@@ -108,7 +110,7 @@ class Pool:
         factor = self.policy.bands[band].reserve_factor
         # What was refused counts too, or a reserve that is too small would keep itself small.
         mean = max(self.demand[band], self.offered_s[band]) if factor else 0.0
-        wanted = round(max(factor * mean, mean + SPREAD * math.sqrt(mean)))
+        wanted = round(factor * mean + SPREAD * math.sqrt(mean))
         if not wanted:
             return 0
         owed = sum(self._shares.values()) - self._shares[band]
@@ -136,18 +138,31 @@ class Pool:
         for above in BANDS:
             if above is band:
                 break
-            kept += max(0, self.reserve(above) - self.running[above])
+            if (reserve := self.reserve(above)) > self.running[above]:
+                kept += self._kept(above, reserve - self.running[above])
         return kept
 
     def usable(self, band: Band) -> float:
         """Slots that a band can count on while the ones above it go on as they do."""
-        taken = 0.0
+        taken = 0
         for above in BANDS:
             if above is band:
                 break
-            taken += max(self.reserve(above), self.running[above])
+            running = self.running[above]
+            taken += running
+            if (reserve := self.reserve(above)) > running:
+                taken += self._kept(above, reserve - running)
         own = self._shares[band] * self.slots
         return max(self.slots - taken, own, 0.25)
+
+    def _kept(self, band: Band, unused: int) -> int:
+        """Of the unused part of a reserve, what must be free now.
+
+        The rest comes free by itself while a newcomer can still wait for it.
+        """
+        soon_s = SOON * self.policy.bands[band].first_token_s
+        soon = sum(self.running.values()) * soon_s / max(self.service_s, soon_s)
+        return max(min(unused, LEAST_KEPT, self.slots // 10), int(unused - soon))
 
     def may_start(self, ask: Ask) -> bool:
         """Whether its band has room for it, and its flow does not run too many."""

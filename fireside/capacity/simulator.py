@@ -1,35 +1,26 @@
 """A discrete-event simulator of engines behind the gate's own scheduler. Pure.
 
-An engine is modelled by its iterations, as continuous batching runs them: one takes `base_s` plus
-`per_sequence_s` for each sequence, and prompts take `per_prompt_token_s` a token out of everybody's
-time. Between events all sequences advance alike, so a turn costs three events whatever its length.
+What decides is the scheduler that the gateway runs; the demand and the engines are modelled.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable
+import random
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
 import msgspec
 
-from fireside.capacity.asks import Ask, Granted, Preempted, Refused, Stalled, Waiting
+from fireside.capacity.asks import Answer, Ask, Decision, Granted, Preempted, Refused, Waiting
 from fireside.capacity.domain import Scheduler
+from fireside.capacity.modelled import REFERENCE, EngineCost, ModelledEngine
 from fireside.capacity.policy import Band, Policy
 from fireside.capacity.prediction import LengthPredictor, WaitRange
 
 POOL = "model"
-
-
-class EngineCost(msgspec.Struct, frozen=True):
-    """How fast an engine is. The defaults are the reference engine of the benchmarks."""
-
-    slots: int = 32
-    base_s: float = 0.018
-    per_sequence_s: float = 0.0006
-    per_prompt_token_s: float = 0.0001
-
-
-REFERENCE = EngineCost()
+RENEW_S = 10.0
+QUIET_S = 600.0  # the longest step over a time in which nothing happens
 
 
 class Arrival(msgspec.Struct, frozen=True, array_like=True):
@@ -42,12 +33,18 @@ class Arrival(msgspec.Struct, frozen=True, array_like=True):
     band: Band = Band.FREE
     weight: float = 1.0
     prefix: str = ""
+    subject: str = ""
 
 
 class Turn(msgspec.Struct):
-    """What became of one arrival. Times are seconds; None where it did not happen."""
+    """What became of one arrival. Times are seconds; None where it did not happen.
+
+    `asked_at` is when it asked last: somebody who was refused may come back.
+    """
 
     arrival: Arrival
+    asked_at: float
+    num_asks: int = 1
     granted_at: float | None = None
     first_at: float | None = None
     ended_at: float | None = None
@@ -55,18 +52,16 @@ class Turn(msgspec.Struct):
     retry_after_s: float = 0.0
     engine: str = ""
     shown: WaitRange | None = None
-    reused: bool = False
+    cached_tokens: int = 0
 
     def in_time(self, policy: Policy) -> bool:
         """Whether it met its band's SLO."""
         if self.first_at is None or self.ended_at is None:
             return False
         rules = policy.bands[self.arrival.band]
-        per_token = (self.ended_at - self.first_at) / max(self.arrival.output_tokens - 1, 1)
-        return (
-            self.first_at - self.arrival.at <= rules.first_token_s
-            and per_token <= rules.per_token_s
-        )
+        per_token_s = (self.ended_at - self.first_at) / max(self.arrival.output_tokens - 1, 1)
+        is_prompt = self.first_at - self.asked_at <= rules.first_token_s
+        return is_prompt and per_token_s <= rules.per_token_s
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -77,125 +72,108 @@ class Change(msgspec.Struct, frozen=True):
     policy: Policy | None = None
 
 
-class Engine:
-    """The engine's side: which sequences run and when the next one ends."""
+class Returns(msgspec.Struct, frozen=True):
+    """Who is refused comes back when told to, so often, unless told to wait too long."""
 
-    def __init__(self, name: str, cost: EngineCost) -> None:
-        self.name = name
-        self.cost = cost
-        self.generation = 0
-        self._iterations = self._said = 0.0
-        self._at = 0.0
-        self._ends: list[tuple[float, int]] = []
-        self._running: set[int] = set()
-        self._prefixes: dict[str, int] = {}
+    most: int = 3
+    longest_s: float = 120.0
 
-    def advance(self, now: float) -> None:
-        """Let everything that runs say what it says until `now`."""
-        if now > self._at:
-            iterations = (now - self._at) / self._iteration_s()
-            self._iterations += iterations
-            self._said += iterations * len(self._running)
-            self._at = now
 
-    def take_said(self) -> int:
-        """Tokens said since the last call."""
-        whole = int(self._said)
-        self._said -= whole
-        return whole
+class Decides(Protocol):
+    """What the simulator needs of a scheduler: the gate's, or one to compare it with."""
 
-    def start(self, number: int, arrival: Arrival, now: float) -> tuple[float, bool]:
-        """Begin a turn; when its first token comes, and whether its prefix was cached."""
-        self.advance(now)
-        cached = self._prefixes.pop(arrival.prefix, 0) if arrival.prefix else 0
-        if arrival.prefix:
-            self._prefixes[arrival.prefix] = arrival.prompt_tokens + arrival.output_tokens
-            if len(self._prefixes) > 20 * self.cost.slots:
-                self._prefixes.pop(next(iter(self._prefixes)))
-        fresh = max(arrival.prompt_tokens - cached, 0)
-        self._at = max(self._at, now) + fresh * self.cost.per_prompt_token_s
-        self._running.add(number)
-        heapq.heappush(self._ends, (self._iterations + arrival.output_tokens, number))
-        self.generation += 1
-        return self._at + self._iteration_s(), bool(cached)
-
-    def remove(self, number: int, now: float) -> None:
-        """A turn ended or was stopped."""
-        self.advance(now)
-        self._running.discard(number)
-        self.generation += 1
-
-    def next_end(self) -> tuple[float, int] | None:
-        """When the next turn ends, and which."""
-        while self._ends and self._ends[0][1] not in self._running:
-            heapq.heappop(self._ends)
-        if not self._ends:
-            return None
-        left = max(0.0, self._ends[0][0] - self._iterations)
-        return self._at + left * self._iteration_s(), self._ends[0][1]
-
-    def _iteration_s(self) -> float:
-        return self.cost.base_s + self.cost.per_sequence_s * len(self._running)
+    def set_engines(
+        self, offers: Mapping[str, Iterable[str]], slots: Mapping[str, int | None], now: float
+    ) -> list[Decision]: ...
+    def set_policy(self, policy: Policy) -> None: ...
+    def arrive(self, ask: Ask, now: float) -> Answer: ...
+    def finish(
+        self, ask_id: str, prompt_tokens: int, output_tokens: int, now: float
+    ) -> list[Decision]: ...
+    def cancel(self, ask_id: str, now: float) -> list[Decision]: ...
+    def progress(self, ask_id: str, num_tokens: int, now: float) -> None: ...
+    def say(self, engine: str, num_tokens: int) -> None: ...
+    def renew(self, ask_ids: Iterable[str], now: float) -> None: ...
+    def tick(self, now: float) -> list[Decision]: ...
+    def held(self) -> list[str]: ...
+    def num_waiting(self) -> int: ...
 
 
 class Simulation:
-    """One run. Read `turns` and `scheduler` afterwards."""
+    """One run. Read `turns` and `engine_s` afterwards."""
 
     def __init__(
         self,
         policy: Policy,
         cost: EngineCost = REFERENCE,
         num_engines: int = 1,
-        predictor: LengthPredictor | None = None,
+        *,
+        scheduler: Decides | None = None,
         tick_s: float = 0.5,
+        returns: Returns | None = None,
+        seed: int = 0,
     ) -> None:
         self.policy = policy
-        self.scheduler = Scheduler(policy)
+        self.scheduler: Decides = scheduler or Scheduler(policy)
         self.turns: list[Turn] = []
         self.now = 0.0
-        self._cost = cost
-        self._predictor = predictor or LengthPredictor()
-        self._tick_s = tick_s
-        self._events: list[tuple[float, int, int, str]] = []  # at, kind, number, engine
-        self._engines: dict[str, Engine] = {}
-        self._firsts: dict[int, float] = {}
+        self.engine_s = 0.0  # seconds of all engines that were there, until the last arrival
         self.on_tick: Callable[[float], None] | None = None
+        self._cost = cost
+        self._predictor = LengthPredictor()
+        self._tick_s = tick_s
+        self._returns = returns
+        self._random = random.Random(seed)
+        self._events: list[tuple[float, int, int, str]] = []  # at, generation, number, engine
+        self._returning: list[tuple[float, int]] = []  # at, number
+        self._engines: dict[str, ModelledEngine] = {}
+        self._firsts: dict[int, float] = {}
+        self._left: dict[int, int] = {}  # number -> tokens to say, where it was begun elsewhere
+        self._renewed_at = 0.0
         self._set_engines(num_engines)
 
     def run(self, arrivals: Iterable[Arrival], changes: Iterable[Change] = ()) -> None:
         """Serve all arrivals (in order of time), then let what runs end."""
-        pending_changes = sorted(changes, key=lambda each: each.at)
+        pending = sorted(changes, key=lambda each: each.at)
         next_tick = 0.0
         source = iter(arrivals)
         coming = next(source, None)
-        idle_ticks = 0
+        never = float("inf")
         while True:
-            at_event = self._events[0][0] if self._events else float("inf")
-            at_arrival = coming.at if coming is not None else float("inf")
-            at_change = pending_changes[0].at if pending_changes else float("inf")
-            at = min(at_event, at_arrival, at_change, next_tick)
+            at_event = self._events[0][0] if self._events else never
+            at_arrival = coming.at if coming is not None else never
+            at_return = self._returning[0][0] if self._returning else never
+            at_change = pending[0].at if pending else never
+            at = min(at_event, at_arrival, at_return, at_change, next_tick)
+            if coming is not None:
+                self.engine_s += (at - self.now) * len(self._engines)
             self.now = at
             if at == at_change:
-                self._change(pending_changes.pop(0))
+                self._change(pending.pop(0))
             elif at == next_tick:
                 self._tick()
+                at_next = min(at_arrival, at_return, at_change)
                 next_tick = at + self._tick_s
-                quiet = not self._events and not self.scheduler.waits
-                idle_ticks = idle_ticks + 1 if quiet else 0
-                if quiet and coming is None and not pending_changes:
-                    return
-                if idle_ticks > 4 and coming is not None:  # nothing happens until somebody comes
-                    next_tick = max(next_tick, min(coming.at, at + 600.0))
+                if not self._events and not self.scheduler.num_waiting():
+                    if at_next == never:
+                        return
+                    next_tick = max(next_tick, min(at_next, at + QUIET_S))
             elif at == at_event:
                 self._event(*heapq.heappop(self._events))
+            elif at == at_return:
+                self._return(heapq.heappop(self._returning)[1])
             elif coming is not None:
-                self._arrive(coming)
+                self.turns.append(Turn(coming, coming.at))
+                self._ask(len(self.turns) - 1)
                 coming = next(source, None)
+
+    # what happens around it
 
     def _set_engines(self, num_engines: int) -> None:
         names = [f"engine-{n}" for n in range(num_engines)]
         for name in names:
-            self._engines.setdefault(name, Engine(name, self._cost))
+            if name not in self._engines:
+                self._engines[name] = ModelledEngine(name, self._cost)
         for name in list(self._engines):
             if name not in names:
                 del self._engines[name]
@@ -207,29 +185,29 @@ class Simulation:
             self.policy = change.policy
             self.scheduler.set_policy(change.policy)
         if change.engines is not None:
-            lost = [
-                number
-                for number, turn in enumerate(self.turns)
-                if turn.engine and turn.ended_at is None and turn.refused_at is None
-            ]
+            before = dict(self._engines)
+            running = [int(each) for each in self.scheduler.held()]
             self._set_engines(change.engines)
-            for number in lost:
-                if self.turns[number].engine not in self._engines:
-                    self._fail_over(number)
+            for number in running:
+                name = self.turns[number].engine
+                if name not in self._engines:
+                    self._fail_over(number, before[name])
 
-    def _fail_over(self, number: int) -> None:
-        turn = self.turns[number]
-        dead, turn.engine = turn.engine, ""
+    def _fail_over(self, number: int, dead: ModelledEngine) -> None:
+        self._left[number] = max(1, dead.remove(number, self.now))
+        self._firsts.pop(number, None)
         self._carry_out(self.scheduler.cancel(str(number), self.now))
-        self._ask(number, resume=True, avoid=frozenset({dead}))
+        self._ask(number, avoid=dead.name)
 
-    def _arrive(self, arrival: Arrival) -> None:
-        self.turns.append(Turn(arrival))
-        self._ask(len(self.turns) - 1)
+    def _return(self, number: int) -> None:
+        turn = self.turns[number]
+        turn.asked_at, turn.refused_at = self.now, None
+        turn.num_asks += 1
+        self._ask(number)
 
-    def _ask(
-        self, number: int, *, resume: bool = False, avoid: frozenset[str] = frozenset()
-    ) -> None:
+    # one turn
+
+    def _ask(self, number: int, avoid: str = "") -> None:
         turn = self.turns[number]
         arrival = turn.arrival
         ask = Ask(
@@ -241,78 +219,74 @@ class Simulation:
             weight=arrival.weight,
             prompt_tokens=arrival.prompt_tokens,
             predicted_tokens=self._predictor.predict(arrival.flow),
+            subject=arrival.subject,
             prefix=arrival.prefix,
-            resume=resume,
-            avoid=avoid,
+            resume=bool(avoid),
+            avoid=frozenset((avoid,)) if avoid else frozenset(),
         )
         answer = self.scheduler.arrive(ask, self.now)
         if type(answer) is Granted:
             self._begin(number, answer.engine)
         elif type(answer) is Refused:
-            turn.refused_at, turn.retry_after_s = self.now, answer.retry_after_s
-        elif type(answer) is Waiting:
+            self._refuse(answer)
+        elif type(answer) is Waiting and not avoid:
             turn.shown = answer.wait
 
     def _begin(self, number: int, engine_name: str) -> None:
         turn, engine = self.turns[number], self._engines[engine_name]
+        arrival = turn.arrival
+        prompt_tokens, output_tokens = arrival.prompt_tokens, arrival.output_tokens
         if turn.granted_at is None:
             turn.granted_at = self.now
+        if number in self._left:
+            left = self._left.pop(number)
+            prompt_tokens, output_tokens = prompt_tokens + output_tokens - left, left
         turn.engine = engine_name
-        self._firsts[number], turn.reused = engine.start(number, turn.arrival, self.now)
+        self._firsts[number], turn.cached_tokens = engine.start(
+            number, prompt_tokens, output_tokens, arrival.prefix, self.now
+        )
         self._schedule(engine)
 
-    def _schedule(self, engine: Engine) -> None:
+    def _schedule(self, engine: ModelledEngine) -> None:
         end = engine.next_end()
         if end is not None:
             heapq.heappush(self._events, (end[0], engine.generation, end[1], engine.name))
 
-    def _event(self, at: float, generation: int, number: int, name: str) -> None:
+    def _event(self, at: float, planned: int, number: int, name: str) -> None:
         engine = self._engines.get(name)
-        if engine is None or generation != engine.generation:
+        if engine is None or planned != engine.generation:
             return  # the engine's plans have changed since
         turn = self.turns[number]
         self._note_first(number, at)
         turn.ended_at = at
         engine.remove(number, at)
         tokens = turn.arrival.output_tokens
+        fresh_tokens = turn.arrival.prompt_tokens - turn.cached_tokens
         self._predictor.observe(turn.arrival.flow, tokens)
-        self._carry_out(self.scheduler.finish(str(number), turn.arrival.prompt_tokens, tokens, at))
-        self._schedule(engine)
+        generation = engine.generation
+        self._carry_out(self.scheduler.finish(str(number), fresh_tokens, tokens, at))
+        if generation == engine.generation:  # else another turn began there and saw to it
+            self._schedule(engine)
 
     def _note_first(self, number: int, at: float) -> None:
         first_at = self._firsts.pop(number, None)
         if first_at is None:
             return
-        first_at = min(first_at, at)
         turn = self.turns[number]
         if turn.first_at is None:
-            turn.first_at = first_at
-        self.scheduler.progress(str(number), 1, first_at)
+            turn.first_at = min(first_at, at)
+        self.scheduler.progress(str(number), 1, min(first_at, at))
 
-    def _tick(self) -> None:
-        for number, first_at in list(self._firsts.items()):
-            if first_at <= self.now:
-                self._note_first(number, self.now)
-        for name, engine in self._engines.items():
-            engine.advance(self.now)
-            if name in self.scheduler.engines:
-                self.scheduler.engines[name].count_tokens(engine.take_said())
-        self.scheduler.renew(list(self.scheduler.runs), self.now)
-        self._carry_out(self.scheduler.tick(self.now))
-        if self.on_tick is not None:
-            self.on_tick(self.now)
-
-    def _carry_out(self, decisions: Iterable[object]) -> None:
-        for each in decisions:
-            if type(each) is Granted:
-                self._begin(int(each.ask_id), each.engine)
-            elif type(each) is Refused:
-                turn = self.turns[int(each.ask_id)]
-                turn.refused_at, turn.retry_after_s = self.now, each.retry_after_s
-            elif type(each) is Preempted:
-                self._stop(int(each.ask_id))
-            elif type(each) is Stalled:
-                continue  # modelled engines speak in bursts: their tokens are counted at the end
+    def _refuse(self, refused: Refused) -> None:
+        number = int(refused.ask_id)
+        turn = self.turns[number]
+        turn.refused_at, turn.retry_after_s = self.now, refused.retry_after_s
+        returns = self._returns
+        if returns is None or turn.num_asks > returns.most:
+            return
+        if refused.retry_after_s <= returns.longest_s:
+            wait_s = refused.retry_after_s * (1 + 0.2 * self._random.random())
+            heapq.heappush(self._returning, (self.now + wait_s, number))
 
     def _stop(self, number: int) -> None:
         turn = self.turns[number]
@@ -322,3 +296,26 @@ class Simulation:
         turn.engine, turn.refused_at = "", self.now
         self._carry_out(self.scheduler.cancel(str(number), self.now))
         self._schedule(engine)
+
+    def _tick(self) -> None:
+        for number, first_at in [x for x in self._firsts.items() if x[1] <= self.now]:
+            self._note_first(number, first_at)
+        for name, engine in self._engines.items():
+            engine.advance(self.now)
+            self.scheduler.say(name, engine.take_said())
+        if self.now - self._renewed_at >= RENEW_S:
+            self._renewed_at = self.now
+            self.scheduler.renew(self.scheduler.held(), self.now)
+        self._carry_out(self.scheduler.tick(self.now))
+        if self.on_tick is not None:
+            self.on_tick(self.now)
+
+    def _carry_out(self, decisions: Iterable[Decision]) -> None:
+        for each in decisions:
+            if type(each) is Granted:
+                self._begin(int(each.ask_id), each.engine)
+            elif type(each) is Refused:
+                self._refuse(each)
+            elif type(each) is Preempted:
+                self._stop(int(each.ask_id))
+            # A modelled engine speaks in bursts, its tokens are counted at the end: no stalls here.

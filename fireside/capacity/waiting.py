@@ -67,7 +67,10 @@ def refusal(pool: Pool, ask: Ask, wait: WaitRange, now: float) -> Refused | None
     # where nobody watches, nothing is late before it is given up.
     is_calm = pool.pressure < CALM
     within_s = rules.patience_s if is_calm or ask.band not in WATCHED else rules.first_token_s
-    if wait.high_s + pool.fleet.first_token_s > pool.policy.admit_at * within_s:
+    # A refusal is a certain miss for who would be refused, but gives the slot to somebody who can
+    # still be in time: where a reserve is held the likely wait decides, elsewhere the longest.
+    expected_s = wait.likely_s if rules.reserve_factor else wait.high_s
+    if expected_s + pool.fleet.first_token_s > pool.policy.admit_at * within_s:
         return Refused(ask.id, Reason.WAIT_TOO_LONG, retry_s(pool, ask.band))
     return None
 
