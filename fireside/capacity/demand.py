@@ -45,7 +45,6 @@ class Demand:
         self._outlook = EMPTY
         self._made_at_s: float | None = None
         self._making = anyio.Lock()
-        self._slot_s = DEFAULT_SLOT_S
 
     async def outlook(self) -> Outlook:
         """The last week and the coming one, at most five minutes old."""
@@ -65,8 +64,8 @@ class Demand:
         From the moment now; an engine that takes minutes to start is asked for in time.
         """
         outlook, now = await self.outlook(), self._clock.now()
-        near = [h for h in outlook.hours if now - HOUR < h.at <= now + hours * HOUR]
-        return max((slots_needed(hour, self._slot_s) for hour in near), default=0)
+        near = (h.slots_needed for h in outlook.hours if now - HOUR < h.at <= now + hours * HOUR)
+        return max((slots for slots in near if slots is not None), default=0)
 
     async def valleys(self) -> list[datetime]:
         """The quiet hours of the coming week: when work that nobody waits for is best done."""
@@ -83,11 +82,14 @@ class Demand:
         num = round((present - first) / HOUR)
         counts = [float(known.get(first + hour * HOUR, (0, 0.0))[0]) for hour in range(num)]
         asked, held_s = sum(counts), sum(each[1] for each in known.values())
-        self._slot_s = held_s / asked if asked and held_s else DEFAULT_SLOT_S
+        slot_s = held_s / asked if asked and held_s else DEFAULT_SLOT_S
         week = await anyio.to_thread.run_sync(_predicted, counts)
         shown = range(max(0, num - SHOWN_PAST), num)
-        past = [_hour(first + i * HOUR, week.past[i], counts[i]) for i in shown]
-        ahead = [_hour(present + i * HOUR, guess, None) for i, guess in enumerate(week.ahead)]
+        past = [_hour(first + i * HOUR, week.past[i], actual=counts[i]) for i in shown]
+        ahead = [
+            _hour(present + i * HOUR, guess, slots=slots_needed(guess.high, slot_s))
+            for i, guess in enumerate(week.ahead)
+        ]
         return Outlook(error=week.error, hours=past + ahead)
 
 
@@ -98,7 +100,9 @@ def _predicted(counts: list[float]) -> WeekAhead:
     return predict(counts)
 
 
-def _hour(at: datetime, guess: Guess | None, actual: float | None) -> HourOutlook:
+def _hour(
+    at: datetime, guess: Guess | None, *, actual: float | None = None, slots: int | None = None
+) -> HourOutlook:
     if guess is None:
         return HourOutlook(at=at, expected=None, low=None, high=None, actual=actual)
     return HourOutlook(
@@ -107,4 +111,5 @@ def _hour(at: datetime, guess: Guess | None, actual: float | None) -> HourOutloo
         low=round(guess.low, 2),
         high=round(guess.high, 2),
         actual=actual,
+        slots_needed=slots,
     )

@@ -12,6 +12,7 @@ from litestar.params import FromPath, JSONBody
 
 from fireside.accounts.access import Rule
 from fireside.accounts.administration import Administration
+from fireside.accounts.domain import Scope
 from fireside.accounts.http import Accounts, Body, Caller, Db
 from fireside.accounts.views import UserView, user_view
 from fireside.capacity.demand import Demand
@@ -150,9 +151,12 @@ class CapacityController(Controller):
         """Demand, who waits, slots, engines, and the bottleneck in one sentence."""
         return gate_view.live()
 
-    @get("/forecast")
+    @get("/forecast", opt={"rule": Rule.ADMIN.with_scope(Scope.METRICS_READ)})
     async def forecast(self, demand: DemandAhead) -> Outlook:
-        """Asks by hour: the last week beside what was expected of it, and the week to come."""
+        """Asks by hour: the last week beside what was expected of it, and the week to come.
+
+        Autoscalers read it with an administrator's key that has the scope `metrics:read`.
+        """
         return await demand.outlook()
 
 

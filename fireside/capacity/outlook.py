@@ -40,13 +40,17 @@ class WeekAhead(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HourOutlook(msgspec.Struct, frozen=True, kw_only=True):
-    """One hour. `actual` is None in the future, the guess is None where nothing was known."""
+    """One hour. `actual` is None in the future, the guess is None where nothing was known.
+
+    `slots_needed`: what to have running in an hour to come, on the high side.
+    """
 
     at: datetime
     expected: float | None
     low: float | None
     high: float | None
     actual: float | None
+    slots_needed: int | None = None
 
 
 class Outlook(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,15 +60,11 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     hours: list[HourOutlook]
 
 
-def slots_needed(hour: HourOutlook, slot_s: float, headroom: float = 1.2) -> int:
-    """How many slots the demand of an hour takes, on the high side; 0 when nothing is known.
-
-    `slot_s` is how long one ask holds a slot.
-    """
-    demand = hour.high if hour.high is not None else hour.actual
-    if not demand or slot_s <= 0:
+def slots_needed(asks: float, slot_s: float, headroom: float = 1.2) -> int:
+    """How many slots an hour with so many asks takes, each of which holds one for `slot_s`."""
+    if asks <= 0 or slot_s <= 0:
         return 0
-    return max(1, math.ceil(demand * slot_s / 3600 * headroom))
+    return max(1, math.ceil(asks * slot_s / 3600 * headroom))
 
 
 def quiet_hours(hours: Sequence[HourOutlook], share: float = QUIET_SHARE) -> list[datetime]:

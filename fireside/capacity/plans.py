@@ -10,6 +10,7 @@ import msgspec
 from fireside.accounts.administration import Administration
 from fireside.accounts.domain import Principal, User, UserRole
 from fireside.capacity.budgets import Budgets
+from fireside.capacity.customers import customer
 from fireside.capacity.policies import PolicyService
 from fireside.capacity.policy import Band, PlanPolicy, Policy
 from fireside.conversation.message import UserId
@@ -42,10 +43,8 @@ def plan_of(who: OnPlan, policy: Policy) -> tuple[str, PlanPolicy]:
     A plan that the policy does not have any more counts as none: then administrators have the
     policy's `admin_plan`, everybody else its `default_plan`.
     """
-    name = who.plan
-    if name not in policy.plans:
-        name = policy.admin_plan if who.role is UserRole.ADMIN else policy.default_plan
-    return name, policy.plans[name]
+    found = customer(policy, UserId(""), who.plan, who.role)
+    return found.plan, found.rules
 
 
 def budget_owner(user_id: UserId) -> str:

@@ -95,12 +95,11 @@ def hour(number: int, high: float, *, actual: float | None = None) -> HourOutloo
 
 
 def test_slots_for_an_hour_are_on_the_high_side() -> None:
-    assert slots_needed(hour(0, 3600.0), slot_s=10.0) == 12
-    assert slots_needed(hour(0, 3600.0), slot_s=10.0, headroom=1.0) == 10
-    assert slots_needed(hour(0, 1.0), slot_s=1.0) == 1
-    assert slots_needed(hour(0, 0.0), slot_s=10.0) == 0
-    nothing = HourOutlook(at=hour(0, 0).at, expected=None, low=None, high=None, actual=None)
-    assert slots_needed(nothing, slot_s=10.0) == 0
+    assert slots_needed(3600.0, slot_s=10.0) == 12
+    assert slots_needed(3600.0, slot_s=10.0, headroom=1.0) == 10
+    assert slots_needed(1.0, slot_s=1.0) == 1
+    assert slots_needed(0.0, slot_s=10.0) == 0
+    assert slots_needed(5.0, slot_s=0.0) == 0
 
 
 def test_quiet_hours_are_those_to_come() -> None:
@@ -144,7 +143,9 @@ async def test_the_outlook_has_the_last_week_and_the_next(
     assert valleys
     assert all(at.hour < 9 or at.hour > 15 or at.weekday() in {1, 2} for at in valleys)
     peak = max(each.high or 0 for each in outlook.hours[WEEK : WEEK + 25])
-    assert await demand.slots_ahead(24) == slots_needed(hour(0, peak), 4.0)
+    assert await demand.slots_ahead(24) == slots_needed(peak, 4.0)
+    assert {each.slots_needed for each in outlook.hours[:WEEK]} == {None}
+    assert all(each.slots_needed is not None for each in outlook.hours[WEEK:])
 
 
 async def test_an_empty_house_has_no_outlook(database: Database, clock: FakeClock) -> None:
