@@ -470,6 +470,7 @@ async def test_every_operation_treats_every_caller_as_its_rule_says(house: House
 # What a path parameter names, for the operations on one person's own things.
 OWNED = {"conversation_id", "folder_id", "session_id", "key_id", "turn_id"}
 BODIES = {
+    "POST /api/turns/{turn_id}/choose": b'{"choice":"later"}',
     "PATCH /api/conversations/{conversation_id}": b'{"title":"Mine now"}',
     "PATCH /api/folders/{folder_id}": b'{"name":"Mine now"}',
 }
