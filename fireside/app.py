@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
@@ -132,7 +132,10 @@ def build(
     meter = Meter(
         db, UsageRepository(), settings.billing, new_id, listeners=(metrics.observe, live.observe)
     )
-    accounts = build_accounts(db, settings.accounts, clock, new_id, broker=broker)
+    accounts = replace(
+        build_accounts(db, settings.accounts, clock, new_id, broker=broker),
+        is_full=lambda: gate.is_full(),
+    )
     engines = build_engines(db, settings.engine, settings.data_dir, clock, new_id, broker)
     records = build_records(db, settings.capacity, clock, new_id, engines.catalog)
     gate = Gate(engines.catalog, settings.capacity, clock, new_id, note=records.minutes.count)

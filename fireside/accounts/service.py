@@ -6,7 +6,7 @@ something away from a person the boundary calls `identities.forget`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -41,7 +41,7 @@ from fireside.accounts.settings import AccountsSettings
 from fireside.accounts.throttle import SignInThrottle
 from fireside.conversation.message import UserId
 from fireside.db.database import Database, ReadTransaction, Transaction
-from fireside.errors import Conflict, Denied, NotFound, SignInNeeded, UserError
+from fireside.errors import CapacityExhausted, Conflict, Denied, NotFound, SignInNeeded, UserError
 from fireside.kit.clock import Clock
 from fireside.kit.hashing import new_secret
 from fireside.kit.ids import NewId
@@ -49,6 +49,7 @@ from fireside.kit.pubsub import Broker
 
 KEY_PREFIX = "fs-"
 SHOWN_PREFIX_CHARS = 10
+SIGN_UP_RETRY_S = 120.0
 
 
 class SignUp(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +81,8 @@ class AccountExport(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class AccountService:
-    """What people do with their own account. `identities` answers who is asking."""
+    """What people do with their own account. `identities` answers who is asking; `is_full`, whether
+    new accounts wait."""
 
     identities: IdentityCache
     gate: PasswordGate
@@ -91,6 +93,7 @@ class AccountService:
     credentials: CredentialRepository
     links: LinkRepository
     erasers: Sequence[Eraser] = ()
+    is_full: Callable[[], bool] = lambda: False
 
     async def run(self) -> None:
         """Write last-used times in batches until cancelled."""
@@ -103,6 +106,13 @@ class AccountService:
     async def check_sign_up(self, tx: ReadTransaction, *, invited: bool) -> None:
         """Refuse early, before a password is hashed, who cannot sign up at all."""
         known = await self.bootstrap(tx)
+        if known.is_set_up and self.is_full():
+            raise CapacityExhausted(
+                "sign_ups_wait",
+                "This server is full: new accounts wait until those who have one are served.",
+                hint="Try again in a few minutes.",
+                retry_after_s=SIGN_UP_RETRY_S,
+            )
         if known.is_set_up and not invited:
             role_at_sign_up(known.policy.mode, None, invited=False, email="", now=self.clock.now())
 

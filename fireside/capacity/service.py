@@ -151,6 +151,11 @@ class Gate:
         self._sync()
         return self.scheduler.expected_wait(pool, band, flow)
 
+    def is_full(self) -> bool:
+        """Whether new accounts had better wait: the last rung of the ladder."""
+        pools = self.scheduler.pools.values()
+        return any(pool.ladder.rung >= Rung.SIGN_UPS_WAIT for pool in pools)
+
     def degradation(self, asking: Customer, model: str | None) -> Degradation | None:
         """What this person's next reply from `model` does without; None in quiet times."""
         try:

@@ -16,7 +16,7 @@ from fireside.accounts.domain import Principal, Scope
 from fireside.chat.feed import Feed
 from fireside.chat.opened import OpenConversation, read_open_conversation
 from fireside.chat.service import StartedTurn, TurnService
-from fireside.chat.views import MAX_EVENT_NUMBER, Temporary, TurnIn
+from fireside.chat.views import MAX_EVENT_NUMBER, ChoiceIn, Temporary, TurnIn
 from fireside.conversation.message import ConversationId, MessageId
 from fireside.db.database import Database
 from fireside.feedback.service import FeedbackService
@@ -60,7 +60,7 @@ class TurnController(Controller):
     ) -> TurnStarted:
         """Send a message, or ask for another version or more of a reply."""
         if isinstance(data, Temporary):
-            started = turns.start_temporary(principal.user_id, data)
+            started = turns.start_temporary(principal, data)
             return TurnStarted(started.turn_id, None, None, MessageView(started.reply, []))
         started = await turns.start(principal.user_id, data)
         return await _view(started, principal, history, db)
@@ -86,6 +86,17 @@ class TurnController(Controller):
     ) -> None:
         """Stop writing the reply; what it says so far stays."""
         await turns.stop(principal.user_id, turn_id)
+
+    @post("/{turn_id:str}/choose", opt={"rule": WRITE}, status_code=204)
+    async def choose_for_turn(
+        self,
+        turn_id: FromPath[str],
+        data: JSONBody[ChoiceIn],
+        principal: NamedDependency[Principal],
+        turns: NamedDependency[TurnService],
+    ) -> None:
+        """Decide about a reply that waits for its turn: finish it later, or by another model."""
+        await turns.choose(principal.user_id, turn_id, data.choice, data.model or "")
 
 
 class FeedController(Controller):

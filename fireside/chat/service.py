@@ -13,6 +13,7 @@ import msgspec
 from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskGroup, TaskStatus
 
+from fireside.accounts.domain import Principal
 from fireside.chat.errors import UnknownTurn
 from fireside.chat.feed import Feed
 from fireside.chat.journal import Journal
@@ -167,7 +168,7 @@ class TurnService:
             self._begin(log, opened)
         return StartedTurn(turn.id, turn.conversation_id, reply, opened.user_message)
 
-    def start_temporary(self, owner_id: UserId, ask: Temporary) -> StartedTurn:
+    def start_temporary(self, who: Principal, ask: Temporary) -> StartedTurn:
         """Answer messages that are stored nowhere; the reply lives in memory for a while."""
         target = self._target(ask.model)
         now = self.clock.now()
@@ -180,9 +181,15 @@ class TurnService:
             release=target.release,
             created_at=now,
         )
-        log = TurnLog(self.new_id(), owner_id, None, reply)
+        log = TurnLog(self.new_id(), who.user_id, None, reply)
         log.append(MessageStart(reply))
-        job = ReplyJob(prompt_messages(ask.messages), self.settings.system_prompt, target.model)
+        job = ReplyJob(
+            prompt_messages(ask.messages),
+            self.settings.system_prompt,
+            target.model,
+            plan=who.plan,
+            role=who.role,
+        )
         self._spawn(log, job, None)
         return StartedTurn(log.turn_id, None, reply)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -57,6 +57,13 @@ class Temporary(
 
 
 TurnIn = Send | Regenerate | Continue | Temporary
+
+
+class ChoiceIn(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What to do about a reply that waits. `model` is needed for `smaller_model`."""
+
+    choice: Literal["later", "smaller_model"]
+    model: ModelName | None = None
 
 
 class RunningTurn(msgspec.Struct, frozen=True):

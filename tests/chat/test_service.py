@@ -4,6 +4,7 @@ import anyio
 import msgspec
 import pytest
 
+from fireside.accounts.domain import ALL_SCOPES, Principal, UserRole, Via
 from fireside.chat.errors import EmptyMessage, MessageTooLong, NothingToContinue, UnknownTurn
 from fireside.chat.settings import ChatSettings
 from fireside.chat.views import Continue, Regenerate, Send, Temporary
@@ -17,6 +18,7 @@ from fireside.conversation.message import (
     Role,
     Status,
     Text,
+    UserId,
     text_message,
 )
 from fireside.errors import BackendFailed, NotFound, UserError
@@ -28,6 +30,10 @@ from tests.fakes.engines import SteppedEngine
 pytestmark = pytest.mark.anyio
 
 WORDS = ["The ", "capital ", "is ", "Paris."]
+
+
+def member(user_id: UserId) -> Principal:
+    return Principal(user_id, UserRole.MEMBER, ALL_SCOPES, Via.SESSION)
 
 
 async def read_to_end(turns, owner, turn_id, after=0) -> list:
@@ -294,7 +300,7 @@ async def test_a_temporary_chat_is_answered_and_leaves_no_row(database, settings
     owner = await house.person()
     async with living(house):
         asked = (text_message(new_id(), Role.USER, "Secret?"),)
-        started = house.turns.start_temporary(owner, Temporary(new_id(), asked))
+        started = house.turns.start_temporary(member(owner), Temporary(new_id(), asked))
         events = await read_to_end(house.turns, owner, started.turn_id)
         assert folded(events, started.reply).text() == "The capital is Paris."
     async with database.read() as tx:
@@ -359,7 +365,7 @@ async def test_pictures_are_named_for_a_model_that_cannot_see(database, settings
         id=new_id(), author=Author(Role.USER), parts=(Image(url="file-service://x", alt="a cat"),)
     )
     async with living(house):
-        started = house.turns.start_temporary(owner, Temporary(new_id(), (picture,)))
+        started = house.turns.start_temporary(member(owner), Temporary(new_id(), (picture,)))
         events = await read_to_end(house.turns, owner, started.turn_id)
     assert events[-1] == Finish(FinishReason.STOP)
     assert engine.requests[0].prompt.messages[-1].text() == "[Picture: a cat]"
