@@ -162,7 +162,7 @@ class Pool:
         """
         soon_s = SOON * self.policy.bands[band].first_token_s
         soon = sum(self.running.values()) * soon_s / max(self.service_s, soon_s)
-        return max(min(unused, LEAST_KEPT, self.slots // 10), int(unused - soon))
+        return max(min(unused, LEAST_KEPT, self.slots // 10), round(unused - soon))
 
     def may_start(self, ask: Ask) -> bool:
         """Whether its band has room for it, and its flow does not run too many."""

@@ -159,10 +159,9 @@ def test_slots_are_kept_for_those_who_pay_and_who_come_often() -> None:
 
 
 def test_a_short_reply_may_use_what_is_kept_for_others() -> None:
-    scheduler = house(10, patient())
+    scheduler = house(10, default_policy())
     pool = scheduler.pools["m"]
     pool.demand[Band.PAID] = 6.0
-    pool.service_s = 100.0
     assert pool.reserve(Band.PAID) == 8
     names = [f"long{n}" for n in range(3)]
     answers = [scheduler.arrive(ask(x, Band.FREE, predicted_tokens=500.0), 0.0) for x in names]
@@ -220,9 +219,8 @@ def test_idle_time_work_yields_as_soon_as_somebody_waits() -> None:
 
 
 def test_idle_time_work_yields_also_where_what_is_free_is_kept_for_others() -> None:
-    scheduler = house(8)
+    scheduler = house(8, default_policy())
     scheduler.pools["m"].demand[Band.PAID] = 4.0
-    scheduler.pools["m"].service_s = 100.0
     scheduler.pools["m"].served[Band.FREE] = 1.0
     fill(scheduler, 3, Band.BACKGROUND)
     assert scheduler.pools["m"].num_free == 5
