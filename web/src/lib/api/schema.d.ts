@@ -24,6 +24,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/admin/capacity/forecast": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Forecast
+         * @description Asks by hour: the last week beside what was expected of it, and the week to come.
+         *
+         *     Autoscalers read it with an administrator's key that has the scope `metrics:read`.
+         */
+        get: operations["ApiAdminCapacityForecastForecast"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/capacity/usage": {
         parameters: {
             query?: never;
@@ -1010,6 +1032,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/turns/{turn_id}/choose": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * ChooseForTurn
+         * @description Decide about a reply that waits for its turn: finish it later, or by another model.
+         */
+        post: operations["ApiTurnsTurnIdChooseChooseForTurn"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/turns/{turn_id}/events": {
         parameters: {
             query?: never;
@@ -1100,6 +1142,8 @@ export interface paths {
         /**
          * Readyz
          * @description Whether the database answers and a model is ready: 200, or 503 with the reason.
+         *
+         *     Several processes also name Valkey, without which each goes on by itself.
          */
         get: operations["ReadyzReadyz"];
         put?: never;
@@ -1418,14 +1462,6 @@ export interface components {
             /** @default  */
             reason: string;
         };
-        /** ChoiceIn */
-        ChoiceIn: {
-            chosen_id: string;
-            conversation_id: string;
-            /** @constant */
-            kind: "choice";
-            rejected_id: string;
-        };
         /** Citation */
         Citation: {
             end?: number | null;
@@ -1693,6 +1729,13 @@ export interface components {
         FolderIn: {
             name: string;
         };
+        /** ForecastError */
+        ForecastError: {
+            baseline_mape?: number | null;
+            mape?: number | null;
+            /** @default 0 */
+            num_hours: number;
+        };
         /** FunctionOut */
         FunctionOut: {
             arguments: string;
@@ -1702,6 +1745,16 @@ export interface components {
         HealthOut: {
             /** @default true */
             ok: boolean;
+        };
+        /** HourOutlook */
+        HourOutlook: {
+            actual: number | null;
+            /** Format: date-time */
+            at: string;
+            expected: number | null;
+            high: number | null;
+            low: number | null;
+            slots_needed?: number | null;
         };
         /**
          * HouseState
@@ -2056,6 +2109,11 @@ export interface components {
                 [key: string]: components["schemas"]["Thumb"];
             };
             turns: components["schemas"]["RunningTurn"][];
+        };
+        /** Outlook */
+        Outlook: {
+            error: components["schemas"]["ForecastError"];
+            hours: components["schemas"]["HourOutlook"][];
         };
         /** OwnPlan */
         OwnPlan: {
@@ -2682,11 +2740,25 @@ export interface components {
             } | null;
             strict?: boolean | null;
         };
+        /** ChoiceIn */
+        chat_views_ChoiceIn: {
+            /** @enum {string} */
+            choice: "later" | "smaller_model";
+            model?: string | null;
+        };
         /** FunctionIn */
         conversation_wire_openai_chat_FunctionIn: {
             /** @default  */
             arguments: string;
             name: string;
+        };
+        /** ChoiceIn */
+        feedback_endpoints_ChoiceIn: {
+            chosen_id: string;
+            conversation_id: string;
+            /** @constant */
+            kind: "choice";
+            rejected_id: string;
         };
     };
     responses: never;
@@ -2713,6 +2785,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CapacityView"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    ApiAdminCapacityForecastForecast: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Outlook"];
                 };
             };
             /** @description An error */
@@ -3963,7 +4064,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ThumbIn"] | components["schemas"]["ChoiceIn"];
+                "application/json": components["schemas"]["ThumbIn"] | components["schemas"]["feedback_endpoints_ChoiceIn"];
             };
         };
         responses: {
@@ -4646,6 +4747,39 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["TurnStarted"];
                 };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorEnvelope"];
+                };
+            };
+        };
+    };
+    ApiTurnsTurnIdChooseChooseForTurn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                turn_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["chat_views_ChoiceIn"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description An error */
             default: {
