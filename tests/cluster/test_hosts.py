@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,7 @@ async def test_a_turn_is_followed_stopped_and_finished_anywhere(three: Town) -> 
                 assert [(f.number, f.data) for f in tail] == [
                     (k, v) for k, v in truth.items() if k > after
                 ]
-        print("replay ms", sorted(replay_ms)[-3:])
+        assert sorted(replay_ms)[len(replay_ms) // 2] < 150
         for stranger in strangers:
             with pytest.raises(Refused, match="404"):
                 await read(stranger, turns[0])
@@ -71,16 +72,14 @@ async def test_a_turn_is_followed_stopped_and_finished_anywhere(three: Town) -> 
         orphans = [(await ask(pages[0], f"orphan {n}")).turn_id for n in range(3)]
         await until(lambda: _has_said(pages[1], orphans[0]))
         three.processes[0].kill()
-        killed = time.monotonic()
         readings = await asyncio.gather(
             *(read_to_end([pages[1 + n % 2]], turn) for n, turn in enumerate(orphans))
         )
         for n, frames in enumerate(readings):
             assert folded(frames).text() == reply(f"orphan {n}", NUM_TOKENS)
             assert folded(frames).status is Status.COMPLETE
-        gap = max(b.at - a.at for frames in readings for a, b in zip(frames, frames[1:]))
-        print("takeover gap s", gap, "ended after", time.monotonic() - killed)
-        assert gap < 6
+        gap_s = max(b.at - a.at for frames in readings for a, b in pairwise(frames))
+        assert gap_s < 6
         three.restart(0)
         again = await read(pages[0], orphans[0])
         assert folded(again).text() == reply("orphan 0", NUM_TOKENS)

@@ -1,0 +1,199 @@
+"""`fireside serve --workers`: one address, several processes, replaced without anybody noticing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiohttp
+import psutil
+import pytest
+
+from bench.gateway.process import Process
+from bench.gateway.targets import PASSWORD, Fireside, mock_engine
+from bench.gateway.words import reply
+from bench.page import LOST, Page, Refused
+from fireside.conversation.message import Status
+from tests.cluster.town import EMAIL, folded, is_end, until
+
+pytestmark = [pytest.mark.postgres, pytest.mark.anyio]
+NUM_TOKENS = 60
+NUM_ROLLS = 2
+
+
+class Counts:
+    """What everybody together saw."""
+
+    def __init__(self) -> None:
+        self.is_over = False
+        self.num_turns = 0
+        self.num_api = 0
+        self.num_requests = 0
+        self.num_reconnects = 0
+        self.failures: list[str] = []
+
+
+@pytest.fixture
+def house(postgres_url: str, tmp_path: Path) -> Iterator[tuple[Fireside, Process]]:
+    flags = ("--mode", "paced", "--compression", "2", "--reply-tokens", str(NUM_TOKENS))
+    engine, port = mock_engine(tmp_path, *flags)
+    server = Fireside(tmp_path, port)
+    server.env |= {
+        "FIRESIDE__DB__URL": postgres_url,
+        "FIRESIDE__CHAT__TITLES": "false",
+        "FIRESIDE__SERVER__WORKERS": "2",
+        "FIRESIDE__SERVER__DRAIN_S": "10",
+        "FIRESIDE__CHAT__KEEP_ENDED_S": "1",
+    }
+    try:
+        server.set_up([EMAIL])
+        process, _ = server.start()
+        try:
+            yield server, process
+        finally:
+            process.stop()
+    finally:
+        engine.stop()
+
+
+async def test_workers_are_replaced_under_load_and_nobody_notices(
+    house: tuple[Fireside, Process],
+) -> None:
+    server, process = house
+    key = await asyncio.to_thread(server.make_key, EMAIL)
+    await asyncio.to_thread(server.wait_for_model, key)
+    page = Page(server.port)
+    await page.sign_in(EMAIL, PASSWORD)
+    counts = Counts()
+    before = workers(process)
+    assert len(before) == 2
+    try:
+        async with asyncio.timeout(100), asyncio.TaskGroup() as tasks:
+            for number in range(4):
+                tasks.create_task(chat(page, number, counts))
+            for number in range(2):
+                tasks.create_task(call_api(server.port, key, number, counts))
+            tasks.create_task(look_around(server.port, key, counts))
+            await asyncio.sleep(1)
+            known = before
+            for _ in range(NUM_ROLLS):
+                os.kill(process.pid, signal.SIGHUP)
+
+                async def all_are_new(known: set[int] = known) -> bool:
+                    present = workers(process)
+                    return len(present) == 2 and not present & known
+
+                await until(all_are_new, 40)
+                known = workers(process)
+            await asyncio.sleep(0.5)
+            counts.is_over = True
+        assert counts.failures == []
+        assert counts.num_turns >= 8
+        assert counts.num_api >= 8
+        assert counts.num_requests >= 50
+        assert counts.num_reconnects > 0, "no stream was open; this proved nothing"
+
+        # One that dies is started again.
+        victim = next(iter(workers(process)))
+        os.kill(victim, signal.SIGKILL)
+
+        async def is_replaced() -> bool:
+            present = workers(process)
+            return victim not in present and len(present) == 2
+
+        await until(is_replaced, 20)
+    finally:
+        await page.close()
+
+
+def workers(process: Process) -> set[int]:
+    """Process ids of the server processes."""
+    found = set()
+    for child in psutil.Process(process.pid).children():
+        try:
+            if "fireside.cli.worker" in child.cmdline():
+                found.add(child.pid)
+        except psutil.Error:
+            continue
+    return found
+
+
+async def chat(page: Page, number: int, counts: Counts) -> None:
+    """Send, and follow to the end as the page does: what ends early is read on from there."""
+    while not counts.is_over:
+        text = f"roll {number} {counts.num_turns}"
+        try:
+            started = await page.send(str(uuid.uuid4()), text, None, None)
+            frames = []
+            while not (frames and is_end(frames[-1])):
+                counts.num_reconnects += bool(frames)
+                after = frames[-1].number if frames else 0
+                frames += [frame async for frame in page.follow(started.turn_id, after)]
+        except (*LOST, Refused) as error:
+            counts.failures.append(f"chat: {error!r}")
+            continue
+        message = folded(frames)
+        if message.status is not Status.COMPLETE or message.text() != reply(text, NUM_TOKENS):
+            counts.failures.append(f"chat: {message.status} {message.text()[:60]}")
+        counts.num_turns += 1
+
+
+async def call_api(port: int, key: str, number: int, counts: Counts) -> None:
+    """Streams of the API over connections that are kept."""
+    headers = {"Authorization": f"Bearer {key}"}
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", headers=headers) as session:
+        while not counts.is_over:
+            ask = {
+                "model": "mock",
+                "stream": True,
+                "messages": [{"role": "user", "content": f"api {number} {counts.num_api}"}],
+            }
+            try:
+                async with session.post("/v1/chat/completions", json=ask) as response:
+                    body = await response.read()
+            except LOST as error:
+                counts.failures.append(f"api: {error!r}")
+                continue
+            if response.status != 200 or not body.endswith(b"data: [DONE]\n\n"):
+                counts.failures.append(f"api: {response.status} {body[-80:]!r}")
+            counts.num_api += 1
+
+
+async def look_around(port: int, key: str, counts: Counts) -> None:
+    """Small requests, one after another on one connection."""
+    headers = {"Authorization": f"Bearer {key}"}
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", headers=headers) as session:
+        while not counts.is_over:
+            if (status := await _status(session)) != 200:
+                counts.failures.append(f"get: {status}")
+            counts.num_requests += 1
+            await asyncio.sleep(0.01)
+
+
+async def _status(session: aiohttp.ClientSession) -> object:
+    try:
+        async with session.get("/v1/models") as response:
+            await response.read()
+            return response.status
+    except LOST as error:
+        return error
+
+
+def test_several_workers_on_sqlite_are_refused(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "fireside", "serve", "--port", "0", "--workers", "2"],
+        env={"PATH": os.environ["PATH"], "FIRESIDE_DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "PostgreSQL" in done.stderr
+    assert "Traceback" not in done.stderr
