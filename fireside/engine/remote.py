@@ -115,6 +115,7 @@ class RemoteEngines:
                 description=f"On {remote.record.name}.",
                 rank=1 + place,
                 ready=remote.ok,
+                slots=remote.record.slots,
             )
             for place, remote in enumerate(self._remotes.values())
             if remote.engine is not None and remote.record.enabled
