@@ -40,24 +40,30 @@ PASSED_ON = ("/v1/models", "/v1/chat/completions", "/v1/completions", "/v1/embed
 SPARE_CALLS = 4  # listings and the like, beside the replies being written
 
 # Runs a command in a session of its own and ends it all when our end of the pipe is closed, which
-# is when the replica is gone, however it died.
+# is when the replica is gone, however it died. Should Ray kill this program first, the command is
+# told to end by the kernel.
 GUARD = """
-import os, signal, subprocess, sys, threading, time
-child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, start_new_session=True)
+import ctypes, os, signal, subprocess, sys, threading, time
+libc = ctypes.CDLL(None)
+child = subprocess.Popen(
+    sys.argv[1:],
+    stdin=subprocess.DEVNULL,
+    start_new_session=True,
+    preexec_fn=lambda: libc.prctl(1, signal.SIGTERM),
+)
+def kill(number):
+    try:
+        os.killpg(child.pid, number)
+    except ProcessLookupError:
+        pass
 def end():
     sys.stdin.buffer.read()
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(child.pid, number)
-        except ProcessLookupError:
-            pass
-        time.sleep(10)
+    kill(signal.SIGTERM)
+    time.sleep(10)
+    kill(signal.SIGKILL)
 threading.Thread(target=end, daemon=True).start()
 code = child.wait()
-try:
-    os.killpg(child.pid, signal.SIGKILL)
-except ProcessLookupError:
-    pass
+kill(signal.SIGKILL)
 sys.exit(code if code >= 0 else 1)
 """
 

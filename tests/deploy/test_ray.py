@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -62,6 +63,7 @@ class Application:
         config += "      upscale_delay_s: 1.0\n      downscale_delay_s: 3.0\n"
         (app / "serve.yaml").write_text(config)
         self.log = folder / "ray.log"
+        self.short = Path(f"/tmp/fs-ray-{os.getpid()}")
         self.started_s = time.monotonic()
         env = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
         with self.log.open("wb") as out:
@@ -69,7 +71,7 @@ class Application:
                 ["nice", "-n", "15", str(SERVE), "run", "serve.yaml"],
                 cwd=app,
                 # Its sockets' paths must be short.
-                env={**env, "RAY_TMPDIR": f"/tmp/fs-ray-{os.getpid()}"},
+                env={**env, "RAY_TMPDIR": str(self.short)},
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -101,6 +103,7 @@ class Application:
         _, alive = psutil.wait_procs([*family, *self.servers()], timeout=30)
         for process in alive:
             process.kill()
+        shutil.rmtree(self.short, ignore_errors=True)
         assert not alive, [process.cmdline()[:3] for process in alive]
         return time.monotonic() - began
 
