@@ -1,4 +1,4 @@
-"""The whole product as an operator runs it: `fireside serve`, the bundled model, one real key."""
+"""The bundled model behind the product, by the official clients."""
 
 from __future__ import annotations
 
@@ -7,81 +7,26 @@ import re
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Iterator
-from pathlib import Path
 
-import httpx
 import msgspec
 import openai
 import pytest
 
+from tests.api.bundled_server import MODEL, NEEDS_MODEL, ROOT, bundled_server
 from tests.api.node_runtime import HERE as NODE_HERE
 from tests.api.node_runtime import Node
 
-ROOT = Path(__file__).resolve().parents[2]
-MODELS = Path(os.environ.get("FIRESIDE__ENGINE__MODELS_DIR", ROOT / ".models"))
-MODEL = "smollm2-135m"
-READY = re.compile(r"Fireside is ready at (http://\S+)")
 ASK = [{"role": "user", "content": "Name three colours."}]
 
-pytestmark = [
-    pytest.mark.model,
-    pytest.mark.skipif(
-        not any(MODELS.glob("*135*.gguf")) and not any(MODELS.glob("*135M*.gguf")),
-        reason=f"The bundled model is not in {MODELS}: run `make model`.",
-    ),
-]
+pytestmark = NEEDS_MODEL
 
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[openai.OpenAI]:
     """The official client of a server that runs the bundled model."""
-    data_dir = tmp_path_factory.mktemp("data")
-    env = {
-        **os.environ,
-        "FIRESIDE_DATA_DIR": str(data_dir),
-        "FIRESIDE__ENGINE__MODELS_DIR": str(MODELS),
-        "FIRESIDE__ENGINE__EMBEDDED_MODEL": MODEL,
-        "FIRESIDE__ENGINE__FETCH_DEFAULT_MODEL": "false",
-    }
-    house = [sys.executable, "-m", "fireside"]
-
-    def run(*words: str) -> str:
-        done = subprocess.run(
-            [*house, *words],
-            env=env,
-            input="a long password 1",
-            text=True,
-            capture_output=True,
-            check=True,
-        )
-        return done.stdout
-
-    run("user", "create", "--email", "ann@example.com", "--name", "Ann", "--password-stdin")
-    key = run("key", "create", "--user", "ann@example.com", "--name", "test").split()[-1]
-    log = data_dir / "log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [*house, "serve", "--port", "0"], env=env, stdout=out, stderr=subprocess.STDOUT
-        )
-    try:
-        url = _wait_until_ready(log, process)
-        with openai.OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0) as made:
-            yield made
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def _wait_until_ready(log: Path, process: subprocess.Popen[bytes]) -> str:
-    deadline = time.monotonic() + 100
-    while time.monotonic() < deadline and process.poll() is None:
-        if found := READY.search(log.read_text(errors="replace")):
-            if httpx.get(f"{found[1]}/readyz").status_code == 200:
-                return found[1]
-        time.sleep(0.1)
-    raise AssertionError(log.read_text(errors="replace")[-3000:])
+    with bundled_server(tmp_path_factory.mktemp("data")) as server:
+        yield server.client
 
 
 def test_the_bundled_model_is_listed_with_what_it_can_do(client: openai.OpenAI) -> None:
