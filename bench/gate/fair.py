@@ -155,11 +155,13 @@ def _demand(rig: Rig, loads: list[float], span_s: float) -> list[Send]:
 
 
 def _many_waiting(policy: dict[str, Any]) -> None:
+    policy["choose_above"] = 1e6  # the choice of the hour is fair over hours, not in a minute
     for plan in policy["plans"].values():
         plan["max_waiting"] = 50
 
 
 def _weights(policy: dict[str, Any]) -> None:
+    policy["choose_above"] = 1e6
     free = policy["plans"]["free"]
     policy["plans"]["heavy"] = {**free, "weight": 4.0, "max_waiting": 50}
     policy["plans"]["light"] = {**free, "weight": 1.0, "max_waiting": 50}

@@ -212,6 +212,7 @@ def _fill(rig: Rig, house: House, callers: list[Caller]) -> UnderWay:
 
 def _none_in_time(policy: dict[str, Any]) -> None:
     policy["bands"]["free"]["first_token_s"] = 0.01
+    policy["bands"]["free"]["patience_s"] = 0.01
     policy["bands"]["paid"]["first_token_s"] = 600.0
     policy["bands"]["paid"]["per_token_s"] = 60.0
     policy["choose_above"] = 1e6
