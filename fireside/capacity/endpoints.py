@@ -83,6 +83,13 @@ class PolicyController(Controller):
         async with db.read() as tx:
             return PolicyVersions(await policies.changes(tx))
 
+    @get("/versions/{version:int}")
+    async def earlier(self, version: FromPath[int], db: Db, policies: Policies) -> PolicyView:
+        """An earlier version with its contents, to be looked at or saved again."""
+        async with db.read() as tx:
+            found = await policies.version(tx, version)
+            return _view(found, await policies.change(tx, version))
+
     @put()
     async def save(
         self, data: JSONBody[PolicyIn], db: Db, policies: Policies, principal: Caller

@@ -29,7 +29,7 @@ from fireside.capacity.repository import (
 )
 from fireside.conversation.message import UserId
 from fireside.db.database import Database, ReadTransaction, Transaction
-from fireside.errors import BackendFailed, Conflict, UserError
+from fireside.errors import BackendFailed, Conflict, NotFound, UserError
 from fireside.kit.clock import Clock
 
 MAX_REASON_CHARS = 1000
@@ -115,6 +115,20 @@ class PolicyService:
     async def change(self, tx: ReadTransaction, version: int) -> PolicyChange:
         """Who made that version."""
         return await self._repository.change(tx, version)
+
+    async def version(self, tx: ReadTransaction, number: int) -> PolicyVersion:
+        """An earlier version with its contents. Raises NotFound."""
+        try:
+            found = await self._repository.version(tx, number)
+        except (msgspec.ValidationError, msgspec.DecodeError) as error:
+            raise NotFound(
+                "policy_unreadable",
+                f"Version {number} was saved by another release and cannot be read by this one.",
+                hint="Choose another version.",
+            ) from error
+        if found is None:
+            raise NotFound("unknown_policy", f"There is no version {number}.", hint="Reload.")
+        return found
 
     async def refresh(self) -> None:
         """Take over what was saved elsewhere."""

@@ -54,27 +54,16 @@ class PolicyRepository:
 
     async def newest(self, tx: ReadTransaction) -> PolicyVersion:
         """The version in force. Raises msgspec.ValidationError when this code cannot read it."""
-        query = (
-            select(
-                CapacityPolicyRow.version,
-                CapacityPolicyRow.policy,
-                CapacityPolicyRow.author_id,
-                CapacityPolicyRow.reason,
-                CapacityPolicyRow.created_at,
-            )
-            .order_by(CapacityPolicyRow.version.desc())
-            .limit(1)
-        )
+        query = _versions().order_by(CapacityPolicyRow.version.desc()).limit(1)
         row = (await tx.execute(query)).first()
-        if row is None:
+        return FIRST if row is None else _version(row)
+
+    async def version(self, tx: ReadTransaction, number: int) -> PolicyVersion | None:
+        """An earlier version. Raises msgspec.ValidationError when this code cannot read it."""
+        if number == FIRST.version:
             return FIRST
-        return PolicyVersion(
-            version=row.version,
-            policy=_POLICY.decode(row.policy),
-            author_id=UserId(row.author_id) if row.author_id else None,
-            reason=row.reason,
-            at=row.created_at,
-        )
+        row = (await tx.execute(_versions().where(CapacityPolicyRow.version == number))).first()
+        return None if row is None else _version(row)
 
     async def append(self, tx: Transaction, version: PolicyVersion) -> bool:
         """Store a version; false when there is one of that number already."""
@@ -108,6 +97,26 @@ def insert_into(tx: Transaction, row: type[Base]) -> sqlite.Insert | postgresql.
     if tx.dialect.name == "postgresql":
         return postgresql.insert(row)
     return sqlite.insert(row)
+
+
+def _versions() -> Select[int, bytes, str | None, str, datetime]:
+    return select(
+        CapacityPolicyRow.version,
+        CapacityPolicyRow.policy,
+        CapacityPolicyRow.author_id,
+        CapacityPolicyRow.reason,
+        CapacityPolicyRow.created_at,
+    )
+
+
+def _version(row: Row[*tuple[Any, ...]]) -> PolicyVersion:
+    return PolicyVersion(
+        version=row.version,
+        policy=_POLICY.decode(row.policy),
+        author_id=UserId(row.author_id) if row.author_id else None,
+        reason=row.reason,
+        at=row.created_at,
+    )
 
 
 def _changes() -> Select[int, str, datetime, str, str]:

@@ -105,6 +105,14 @@ async def test_a_policy_is_read_changed_and_kept_with_its_history(
     ]
     stale = await admin.put("/api/admin/policy", json=change)
     assert error_of(stale) == (409, "policy_changed", "based_on")
+    assert (await admin.get("/api/admin/policy/versions/1")).json() == saved.json()
+    start = (await admin.get("/api/admin/policy/versions/0")).json()
+    assert start["policy"]["plans"]["plus"]["weight"] == 1.0
+    assert error_of(await admin.get("/api/admin/policy/versions/2")) == (
+        404,
+        "unknown_policy",
+        None,
+    )
 
 
 @pytest.mark.parametrize(

@@ -85,12 +85,9 @@ function Headline({ state, headline }: { state: HouseState | "unknown"; headline
   const t = useT();
   const { icon: Icon, colour } = pictures[state];
   return (
-    <div className="flex flex-col items-center pb-3 text-center">
+    <div role="status" className="flex flex-col items-center pb-3 text-center">
       <Icon size={44} strokeWidth={1.6} aria-hidden className={colour} />
-      <h1
-        role="status"
-        className="mt-4 font-display text-[1.9rem] leading-tight tracking-tight text-balance sm:text-[2.4rem]"
-      >
+      <h1 className="mt-4 font-display text-[1.9rem] leading-tight tracking-tight text-balance sm:text-[2.4rem]">
         {t(`status.state.${state}`)}
       </h1>
       <p className="mt-2 max-w-lg text-pretty text-ink-soft">

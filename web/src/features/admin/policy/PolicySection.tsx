@@ -154,10 +154,13 @@ function Form({ view, reload }: { view: PolicyView; reload: () => Promise<Policy
               reason: base.reason,
             })}
       </p>
-      <PlansCard />
-      <BandsCard />
-      <LadderCard />
-      <FineCard />
+      {/* What the keyboard reaches must not lie under the bar at the foot. */}
+      <div className="flex flex-col gap-6 [&_:is(input,button,select)]:scroll-mb-44">
+        <PlansCard />
+        <BandsCard />
+        <LadderCard />
+        <FineCard />
+      </div>
       <SaveBar
         changes={numChanges(draft)}
         reason={reason}

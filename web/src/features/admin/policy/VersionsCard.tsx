@@ -18,42 +18,39 @@ export function VersionsCard({
 }) {
   const t = useT();
   const versions = usePolicyVersions();
+  const first = { version: 0, author: "", reason: t("admin.policy.first"), at: null };
   return (
     <Card title={t("admin.policy.history")} text={t("admin.policy.historyText")}>
       <Loaded query={versions}>
-        {({ versions: list }) =>
-          list.length === 0 ? (
-            <p className="px-5 pt-2 pb-5 text-sm text-ink-faint">{t("admin.policy.first")}</p>
-          ) : (
-            <CardRows label={t("admin.policy.history")}>
-              {list.map(({ version, author, reason, at }) => (
-                <CardRow key={version} className="flex-wrap gap-y-2">
-                  <div className="min-w-[min(100%,14rem)] flex-1 text-sm">
-                    <p className="flex flex-wrap items-center gap-2">
-                      <span className="font-medium">{t("admin.policy.version", { version })}</span>
-                      {version === current && <Badge look="good">{t("admin.policy.inUse")}</Badge>}
-                      <span className="text-ink-faint">
-                        {author || t("admin.policy.somebody")}
-                        {at !== null && <> · {formatDateTime(at)}</>}
-                      </span>
-                    </p>
-                    <p className="mt-0.5 break-words text-ink-soft">{reason}</p>
-                  </div>
-                  {version !== current && (
-                    <Button
-                      size="sm"
-                      busy={busyWith === version}
-                      aria-label={t("admin.policy.restoreOne", { version })}
-                      onClick={() => onRestore(version)}
-                    >
-                      {t("admin.policy.restore")}
-                    </Button>
-                  )}
-                </CardRow>
-              ))}
-            </CardRows>
-          )
-        }
+        {({ versions: list }) => (
+          <CardRows label={t("admin.policy.history")}>
+            {[...list, first].map(({ version, author, reason, at }) => (
+              <CardRow key={version} className="flex-wrap gap-y-2">
+                <div className="min-w-[min(100%,14rem)] flex-1 text-sm">
+                  <p className="flex flex-wrap items-center gap-2">
+                    <span className="font-medium">{t("admin.policy.version", { version })}</span>
+                    {version === current && <Badge look="good">{t("admin.policy.inUse")}</Badge>}
+                    <span className="text-ink-faint">
+                      {version > 0 && (author || t("admin.policy.somebody"))}
+                      {at !== null && <> · {formatDateTime(at)}</>}
+                    </span>
+                  </p>
+                  <p className="mt-0.5 break-words text-ink-soft">{reason}</p>
+                </div>
+                {version !== current && (
+                  <Button
+                    size="sm"
+                    busy={busyWith === version}
+                    aria-label={t("admin.policy.restoreOne", { version })}
+                    onClick={() => onRestore(version)}
+                  >
+                    {t("admin.policy.restore")}
+                  </Button>
+                )}
+              </CardRow>
+            ))}
+          </CardRows>
+        )}
       </Loaded>
     </Card>
   );
