@@ -210,10 +210,8 @@ class GatedGeneration:
 
     def _can_go_on(self, error: BackendFailed | CapacityExhausted) -> bool:
         """Whether another run can be right, and there is somewhere for it."""
-        if isinstance(
-            error, CapacityExhausted
-        ):  # of an engine that has its own line, or the gate's
-            is_passing = error.code == "engine_busy"
+        if isinstance(error, CapacityExhausted):
+            is_passing = error.code == "engine_busy"  # an engine's own line, not the gate's word
         else:
             is_passing = error.retryable
         if not is_passing or self.num_runs >= MAX_RUNS or self._usage is not None:
