@@ -59,6 +59,8 @@ def test_an_engine_is_added_shown_and_removed(tmp_path: Path) -> None:
     assert "name" in refused(fireside(tmp_path, "engine", "add", "gpu-1", address)).lower()
     assert "Removed" in said(fireside(tmp_path, "engine", "remove", "gpu-1"))
     assert "engine list" in refused(fireside(tmp_path, "engine", "remove", "gpu-1"))
+    stated = fireside(tmp_path, "engine", "add", "gpu-2", address, "--slots", "32", "--json")
+    assert json.loads(said(stated))["slots"] == 32
 
 
 def test_an_address_that_is_none_is_refused(tmp_path: Path) -> None:

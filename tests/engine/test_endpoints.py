@@ -211,3 +211,18 @@ async def test_the_embedded_engine_is_switched_off_and_on(house: House) -> None:
             answer = await admin.patch("/api/admin/engines/embedded", json={"enabled": enabled})
             assert (answer.status_code, answer.json()["enabled"]) == (200, enabled)
         assert (await admin.delete("/api/admin/engines/embedded")).status_code == 404
+
+
+async def test_an_operator_states_how_many_replies_an_engine_writes_at_once(house: House) -> None:
+    async with upstream("big-one") as url, house.client() as admin:
+        engine = {"name": "gpu-1", "base_url": url, "slots": 32}
+        added = await admin.post("/api/admin/engines", json=engine)
+        assert (added.status_code, added.json()["slots"]) == (201, 32)
+        (found,) = house.engines.catalog.pools().values()
+        assert [offer.slots for offer in found] == [32]
+        for slots in (0, -1, 100_001, 2**53, "many", 1.5):
+            refused = await admin.post(
+                "/api/admin/engines", json={**engine, "name": "gpu-2", "slots": slots}
+            )
+            assert refused.status_code == 400
+            assert refused.json()["error"]["param"] == "slots"
