@@ -218,8 +218,7 @@ async def test_an_operator_states_how_many_replies_an_engine_writes_at_once(hous
         engine = {"name": "gpu-1", "base_url": url, "slots": 32}
         added = await admin.post("/api/admin/engines", json=engine)
         assert (added.status_code, added.json()["slots"]) == (201, 32)
-        (found,) = house.engines.catalog.pools().values()
-        assert [offer.slots for offer in found] == [32]
+        assert [offer.slots for offer in house.engines.catalog.pools()["big-one"]] == [32]
         for slots in (0, -1, 100_001, 2**53, "many", 1.5):
             refused = await admin.post(
                 "/api/admin/engines", json={**engine, "name": "gpu-2", "slots": slots}
