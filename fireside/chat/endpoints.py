@@ -16,7 +16,7 @@ from fireside.accounts.domain import Principal, Scope
 from fireside.chat.feed import Feed
 from fireside.chat.opened import OpenConversation, read_open_conversation
 from fireside.chat.service import StartedTurn, TurnService
-from fireside.chat.views import MAX_EVENT_NUMBER, ChoiceIn, Temporary, TurnIn
+from fireside.chat.views import MAX_EVENT_NUMBER, Temporary, TurnIn, WaitChoiceIn
 from fireside.conversation.message import ConversationId, MessageId
 from fireside.db.database import Database
 from fireside.feedback.service import FeedbackService
@@ -91,7 +91,7 @@ class TurnController(Controller):
     async def choose_for_turn(
         self,
         turn_id: FromPath[str],
-        data: JSONBody[ChoiceIn],
+        data: JSONBody[WaitChoiceIn],
         principal: NamedDependency[Principal],
         turns: NamedDependency[TurnService],
     ) -> None:

@@ -59,7 +59,7 @@ class Temporary(
 TurnIn = Send | Regenerate | Continue | Temporary
 
 
-class ChoiceIn(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+class WaitChoiceIn(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """What to do about a reply that waits. `model` is needed for `smaller_model`."""
 
     choice: Literal["later", "smaller_model"]

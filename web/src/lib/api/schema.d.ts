@@ -1482,6 +1482,14 @@ export interface components {
             /** @default  */
             reason: string;
         };
+        /** ChoiceIn */
+        ChoiceIn: {
+            chosen_id: string;
+            conversation_id: string;
+            /** @constant */
+            kind: "choice";
+            rejected_id: string;
+        };
         /** Citation */
         Citation: {
             end?: number | null;
@@ -2751,6 +2759,12 @@ export interface components {
             role: components["schemas"]["UserRole"];
             status: components["schemas"]["UserStatus"];
         };
+        /** WaitChoiceIn */
+        WaitChoiceIn: {
+            /** @enum {string} */
+            choice: "later" | "smaller_model";
+            model?: string | null;
+        };
         /** FunctionIn */
         api_openai_chat_request_FunctionIn: {
             description?: string | null;
@@ -2760,25 +2774,11 @@ export interface components {
             } | null;
             strict?: boolean | null;
         };
-        /** ChoiceIn */
-        chat_views_ChoiceIn: {
-            /** @enum {string} */
-            choice: "later" | "smaller_model";
-            model?: string | null;
-        };
         /** FunctionIn */
         conversation_wire_openai_chat_FunctionIn: {
             /** @default  */
             arguments: string;
             name: string;
-        };
-        /** ChoiceIn */
-        feedback_endpoints_ChoiceIn: {
-            chosen_id: string;
-            conversation_id: string;
-            /** @constant */
-            kind: "choice";
-            rejected_id: string;
         };
     };
     responses: never;
@@ -4115,7 +4115,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ThumbIn"] | components["schemas"]["feedback_endpoints_ChoiceIn"];
+                "application/json": components["schemas"]["ThumbIn"] | components["schemas"]["ChoiceIn"];
             };
         };
         responses: {
@@ -4821,7 +4821,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["chat_views_ChoiceIn"];
+                "application/json": components["schemas"]["WaitChoiceIn"];
             };
         };
         responses: {

@@ -74,7 +74,7 @@ export type FeedEvent =
 /** A thumb that is there; taking one back is `none`. */
 export type Thumb = Exclude<Schemas["Thumb"], "none">;
 export type FeedbackReason = Schemas["Reason"];
-export type FeedbackIn = Schemas["ThumbIn"] | Schemas["feedback_endpoints_ChoiceIn"];
+export type FeedbackIn = Schemas["ThumbIn"] | Schemas["ChoiceIn"];
 
 export type Band = Schemas["Band"];
 export type BandPolicy = Said<Schemas["BandPolicy"]>;
