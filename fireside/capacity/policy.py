@@ -127,7 +127,7 @@ def default_policy() -> Policy:
             Band.TRAINING: BandPolicy(first_token_s=3600.0, per_token_s=1.0, patience_s=86_400.0),
         },
         plans={
-            "free": PlanPolicy(band=Band.FREE, weight=1.0, max_waiting=5),
+            "free": PlanPolicy(band=Band.FREE, weight=1.0),
             "plus": PlanPolicy(band=Band.PAID, weight=1.0),
             "team": PlanPolicy(band=Band.PAID, weight=2.0, max_waiting=100),
             "api": PlanPolicy(band=Band.PAID, weight=1.0, max_waiting=200),
