@@ -50,6 +50,22 @@ class Rig:
         self.voids: list[str] = []
         self._num_houses = 0
 
+    def at(self, compression: float) -> Rig:
+        """The same rig with another clock; the measured capacity stands."""
+        work_dir = self.work_dir / f"at{compression:g}"
+        work_dir.mkdir(exist_ok=True)
+        other = Rig(
+            work_dir,
+            self.trace,
+            seed=self.seed,
+            quick=self.quick,
+            compression=compression,
+            gateway_cpu=self.gateway_cpu,
+            load_cpu=self.load_cpu,
+        )
+        other.cap, other.voids = self.cap, self.voids
+        return other
+
     @property
     def slos(self) -> dict[str, Slo]:
         """By group, in seconds of the run; every group but `paid` is promised what free is."""

@@ -22,6 +22,7 @@ SPAN_S = 24.0
 LOST_AT = 0.7  # of the span
 AFTER_S = 4.0
 ASK_TOKENS, REPLY_TOKENS = 60, 120
+COMPRESSION = 2.0  # four engines are four times the events
 
 
 class Routing(msgspec.Struct, kw_only=True):
@@ -39,6 +40,7 @@ class Routing(msgspec.Struct, kw_only=True):
 
 def routing(rig: Rig) -> Routing:
     """The same conversations through the gate over four engines, and to the least loaded one."""
+    rig = rig.at(COMPRESSION)
     span_s = rig.span_s(SPAN_S)
     lost_s = span_s * LOST_AT
     sends = _conversations(rig, span_s)
