@@ -12,8 +12,8 @@ from fireside.capacity.policy import Band, Policy
 from fireside.capacity.simulator import Turn
 
 AT_ONCE_S = 1.0  # a refusal later than this has kept somebody waiting for nothing
-JAIN_WINDOW_S = 60.0
-JAIN_ASKS = 5  # in a window, of a flow whose share of it can be judged
+JAIN_WINDOW_S = 600.0
+JAIN_ASKS = 20  # in a window, of a flow whose share of it can be judged
 GROUP_MARK = "@"  # a flow named group@name belongs to a group
 
 
@@ -161,26 +161,25 @@ def _coverage(turns: Iterable[Turn]) -> tuple[float | None, int]:
 
 
 def _fairness(run: Run) -> float | None:
-    """Jain's index over flows that wanted more than they got, by window; the mean of windows."""
-    asked: defaultdict[int, defaultdict[str, list[int]]] = defaultdict(
+    """Jain's index of service over the flows of a band that wanted more, the mean of windows."""
+    asked: defaultdict[tuple[int, Band], defaultdict[str, list[int]]] = defaultdict(
         lambda: defaultdict(lambda: [0, 0])
     )
-    served: defaultdict[int, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
+    served: defaultdict[tuple[int, str], float] = defaultdict(float)
     for turn in run.turns:
         arrival = turn.arrival
-        counts = asked[int(arrival.at // JAIN_WINDOW_S)][arrival.flow]
+        window = int(arrival.at // JAIN_WINDOW_S)
+        counts = asked[window, arrival.band][arrival.flow]
         counts[0] += 1
         counts[1] += not turn.in_time(run.policy)
-        if turn.first_at is not None and turn.ended_at is not None:
-            work = run.cost.work_s(arrival.prompt_tokens, arrival.output_tokens) / arrival.weight
-            first, last = int(turn.first_at // JAIN_WINDOW_S), int(turn.ended_at // JAIN_WINDOW_S)
-            for window in range(first, last + 1):
-                served[window][arrival.flow] += work / (last - first + 1)
+        if turn.first_at is not None:
+            work_s = run.cost.work_s(arrival.prompt_tokens, arrival.output_tokens)
+            served[window, arrival.flow] += work_s / arrival.weight
     indices = []
-    for window, flows in asked.items():
+    for (window, _), flows in asked.items():
         wanting = [flow for flow, (asks, missed) in flows.items() if asks >= JAIN_ASKS and missed]
         if len(wanting) > 1:
-            indices.append(jain([served[window][flow] for flow in wanting]))
+            indices.append(jain([served[window, flow] for flow in wanting]))
     return sum(indices) / len(indices) if indices else None
 
 

@@ -22,6 +22,7 @@ COMMANDS = {
     "export": "fireside.cli.transfer:export",
     "import": "fireside.cli.transfer:import_",
     "settings": "fireside.cli.settings:settings",
+    "simulate": "fireside.cli.simulate:simulate",
     "doctor": "fireside.cli.doctor:doctor",
     "deploy": "fireside.cli.deploy:deploy",
     "openapi": "fireside.cli.serve:openapi",

@@ -223,7 +223,7 @@ def test_idle_time_work_yields_also_where_what_is_free_is_kept_for_others() -> N
     scheduler.pools["m"].demand[Band.PAID] = 4.0
     scheduler.pools["m"].served[Band.FREE] = 1.0
     fill(scheduler, 3, Band.BACKGROUND)
-    assert scheduler.pools["m"].num_free == 5
+    assert scheduler.pools["m"].num_free == 6
     fill(scheduler, 1, Band.FREE, 0.1)
     stopped = [each.ask_id for each in scheduler.tick(0.2) if isinstance(each, Preempted)]
     assert len(stopped) == 1
