@@ -37,6 +37,7 @@ class _Closing(msgspec.Struct):
     event: StreamEvent | None  # None: the reply goes on elsewhere
     write: CloseReply
     done: anyio.Event
+    was_dropped: bool = False
 
 
 class Journal:
@@ -76,12 +77,15 @@ class Journal:
     async def close(self, log: TurnLog, event: StreamEvent, write: CloseReply) -> None:
         """Commit the reply's last events and `write` together, then show `event` to followers.
 
-        Returns without having done so when this process was declared dead meanwhile.
+        Raises DeclaredDead when the turn belongs to another process by now.
         """
         await self._close(log, event, write)
 
     async def let_go(self, log: TurnLog, write: CloseReply) -> None:
-        """Commit what has been said so far and `write` together; nothing more is said here."""
+        """Commit what has been said so far and `write` together; nothing more is said here.
+
+        Raises DeclaredDead.
+        """
         await self._close(log, None, write)
 
     def drop(self, log: TurnLog) -> None:
@@ -89,16 +93,19 @@ class Journal:
         self._dirty.pop(log.turn_id, None)
         for closing in [each for each in self._closings if each.log is log]:
             self._closings.remove(closing)
+            closing.was_dropped = True
             closing.done.set()
 
     async def _close(self, log: TurnLog, event: StreamEvent | None, write: CloseReply) -> None:
         if log.left:
-            return
+            raise DeclaredDead
         closing = _Closing(log, event, write, anyio.Event())
         self._closings.append(closing)
         self._work.set()
         self._urgent.set()
         await closing.done.wait()
+        if closing.was_dropped:
+            raise DeclaredDead
 
     async def run(self) -> None:
         """Write until cancelled; then write once more what has been said."""

@@ -12,6 +12,7 @@ back everybody's time counts from then.
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from pathlib import Path
 
@@ -85,6 +86,7 @@ class Ownership(Sole):
         self._lease_s = lease_s
         self._is_alone = is_alone_on_host
         self._seen: dict[str, tuple[int, float]] = {}  # worker -> its beat, and since when
+        self._looked_s = -math.inf
 
     async def join(self) -> None:
         """Count as alive from now on. What an earlier process of this host owned is free."""
@@ -139,6 +141,9 @@ class Ownership(Sole):
     def _silent(self, beats: dict[str, int]) -> list[tuple[str, int]]:
         """Who has not moved for too long. Sorted, so that two observers lock in one order."""
         now = self._clock.monotonic_s()
+        if now - self._looked_s > self._lease_s:
+            self._seen = {}  # who did not look, as one that was paused itself, knows nothing
+        self._looked_s = now
         self._seen = {
             id: before if (before := self._seen.get(id)) and before[0] == beat else (beat, now)
             for id, beat in beats.items()

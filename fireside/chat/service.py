@@ -14,7 +14,7 @@ from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskGroup, TaskStatus
 
 from fireside.accounts.domain import Principal
-from fireside.chat.errors import UnknownTurn
+from fireside.chat.errors import DeclaredDead, UnknownTurn
 from fireside.chat.feed import Feed
 from fireside.chat.journal import Journal
 from fireside.chat.log import TurnLog
@@ -317,7 +317,7 @@ class TurnService:
             await self.turns.end(tx, log.turn_id, self.clock.now(), anchor)
 
         self.sharing.running[log.turn_id] = Running(log, scope := anyio.CancelScope())
-        with scope:
+        with scope, suppress(DeclaredDead):
             await self.runner.run(log, job, store)
         del self.sharing.running[log.turn_id]
         if scope.cancelled_caught or log.left:
@@ -354,7 +354,8 @@ class TurnService:
         if job is not None:
             self._spawn(log, job, None)
         else:
-            await self.takeover.interrupt(turn, log)
+            with suppress(DeclaredDead):
+                await self.takeover.interrupt(turn, log)
 
     def _grant(self, log: TurnLog, wish: Wish) -> None:
         """Raises Conflict when the reply does not wait any more, and as the gate does."""

@@ -14,6 +14,7 @@ import anyio
 import msgspec
 import structlog
 
+from fireside.chat.errors import DeclaredDead
 from fireside.chat.journal import Journal
 from fireside.chat.log import TurnLog
 from fireside.chat.ownership import Sole
@@ -73,6 +74,7 @@ class Sharing:
         self._take_up = take_up
         self._grant = grant
         self._nudged = anyio.Event()
+        self._refused: set[str] = set()
 
     async def run(self) -> None:
         """Live among the others until cancelled."""
@@ -84,7 +86,7 @@ class Sharing:
                 self._nudged = anyio.Event()
                 try:
                     await self._live()
-                except BackendFailed as error:
+                except (BackendFailed, DeclaredDead) as error:
                     logger.warning("worker_cannot_beat", code=error.code)
                     await anyio.sleep(self._beat_s)
 
@@ -97,7 +99,18 @@ class Sharing:
                 found.log.scope.cancel()
         if not self.is_leaving:
             for turn in await self.owners.orphans():
-                await self._take_up(turn)
+                if turn.id not in self._refused:
+                    await self._take_up_or_refuse(turn)
+
+    async def _take_up_or_refuse(self, turn: StoredTurn) -> None:
+        """A turn that cannot be taken up must not end those that run; a new start tries again."""
+        try:
+            await self._take_up(turn)
+        except (BackendFailed, DeclaredDead):
+            raise
+        except FiresideError:
+            logger.exception("turn_not_taken_up", turn_id=turn.id)
+            self._refused.add(turn.id)
 
     async def _listen(self) -> None:
         with self._broker.subscribe(NUDGES) as nudges:
@@ -139,6 +152,6 @@ class Sharing:
             if worker_id is not None:
                 await self._turns.let_go(tx, log.turn_id, worker_id)
 
-        with anyio.move_on_after(HAND_OVER_S):
+        with anyio.move_on_after(HAND_OVER_S), suppress(DeclaredDead):
             await self._journal.let_go(log, let_go)
         log.leave()

@@ -29,6 +29,10 @@ from fireside.errors import BackendFailed, UserError
 POOL_TIMEOUT_S = 10.0
 """How long to wait for a free connection before saying that there is none."""
 
+OUTAGES = ("08", "53", "57P", "25P03")
+"""What PostgreSQL's error codes begin with where it, and not the statement, is at fault: lost
+connections, too little of something, starting or stopping, a transaction that was left open."""
+
 ReadTransaction = NewType("ReadTransaction", AsyncConnection)
 """A consistent view for reading."""
 
@@ -106,8 +110,14 @@ class _outages_named:
         if isinstance(
             error,
             OperationalError | InterfaceError | PoolTimeout | ConnectionError | TimeoutError,
-        ) or (isinstance(error, DBAPIError) and error.connection_invalidated):
+        ) or (isinstance(error, DBAPIError) and _is_outage(error)):
             raise _unavailable() from error
+
+
+def _is_outage(error: DBAPIError) -> bool:
+    """Whether the connection was lost, or the server says that it cannot serve now."""
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return error.connection_invalidated or state.startswith(OUTAGES)
 
 
 def _unavailable() -> BackendFailed:
@@ -164,7 +174,12 @@ def connect(url: str, settings: DatabaseSettings) -> Database:
             "timeout": 10,
             # A plan made for the values at hand: one made for any values reads whole threads where
             # 50 messages are wanted. Compiling a plan takes longer than any query here runs.
-            "server_settings": {"plan_cache_mode": "force_custom_plan", "jit": "off"},
+            "server_settings": {
+                "plan_cache_mode": "force_custom_plan",
+                "jit": "off",
+                # A process that is paused in the middle must not hold its locks for ever.
+                "idle_in_transaction_session_timeout": "15s",
+            },
         },
     )
     reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)

@@ -101,16 +101,25 @@ class LocalPostgres:
         self._process = None
         shutil.rmtree(self._dir, ignore_errors=True)
 
+    def crash(self) -> None:
+        """End the server at once; `start_again` recovers what was committed."""
+        assert self._process is not None
+        os.kill(self.pid, signal.SIGQUIT)
+        self._process.wait(20)
+
+    def start_again(self) -> None:
+        """Start the server on the data it had."""
+        (self._dir / "data" / "postmaster.pid").unlink(missing_ok=True)
+        self._launch(_binaries())
+
     def _start(self, binaries: Path) -> None:
         as_root = os.geteuid() == 0
         self._boxed = not _has_passwd_entry(os.geteuid()) or (
             as_root and not _readable_by_all(binaries / "postgres")
         )
-        drop = as_root and not self._boxed
-        user = NOBODY if drop else None
-        groups: list[int] | None = [] if drop else None
+        user, groups = self._who()
         self.socket_dir.mkdir()
-        if drop:
+        if user is not None:
             os.chown(self._dir, NOBODY, NOBODY)
             os.chown(self.socket_dir, NOBODY, NOBODY)
         data = self._dir / "data"
@@ -131,6 +140,16 @@ class LocalPostgres:
         )
         if made.returncode:
             raise _failed("initdb did not make a database directory", made.stderr)
+        self._launch(binaries)
+
+    def _who(self) -> tuple[int | None, list[int] | None]:
+        """The user and groups to run as; None: the present ones."""
+        drops = os.geteuid() == 0 and not self._boxed
+        return (NOBODY, []) if drops else (None, None)
+
+    def _launch(self, binaries: Path) -> None:
+        data = self._dir / "data"
+        user, groups = self._who()
         options = [f"-c{name}={value}" for name, value in self._settings.items()]
         with (self._dir / "log").open("wb") as log:
             self._process = subprocess.Popen(

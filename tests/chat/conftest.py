@@ -19,6 +19,7 @@ from fireside.capacity.settings import CapacitySettings
 from fireside.chat.feed import Feed
 from fireside.chat.journal import Journal
 from fireside.chat.opening import TurnOpener
+from fireside.chat.ownership import Sole
 from fireside.chat.repository import TurnRepository
 from fireside.chat.runner import ReplyRunner
 from fireside.chat.service import TurnService
@@ -61,16 +62,23 @@ class House:
             )
 
 
-def build_house(database: Database, engines: list[SteppedEngine], settings: ChatSettings) -> House:
-    """A house that is not running yet."""
+def build_house(
+    database: Database,
+    engines: list[SteppedEngine],
+    settings: ChatSettings,
+    owners: Sole | None = None,
+    broker: Broker | None = None,
+) -> House:
+    """A house that is not running yet; with `owners` it shares the database with others."""
+    owners = owners or Sole()
     clock = SystemClock()
     accounts = build_accounts(database, AccountsSettings(), clock, new_id)
     history, turns, catalog = HistoryRepository(), TurnRepository(), catalog_of(*engines)
     meter = Meter(database, UsageRepository(), BillingSettings(), new_id)
     gate = Gate(catalog, CapacitySettings(tick_s=0.02), clock, new_id)
-    broker = Broker()
+    broker = broker or Broker()
     feed = Feed(broker)
-    journal = Journal(database, turns, clock, settings.journal_interval_s)
+    journal = Journal(database, turns, clock, settings.journal_interval_s, owners)
     service = TurnService(
         database=database,
         history=history,
@@ -84,6 +92,8 @@ def build_house(database: Database, engines: list[SteppedEngine], settings: Chat
         clock=clock,
         new_id=new_id,
         settings=settings,
+        owners=owners,
+        broker=broker,
     )
     return House(database, service, history, broker, accounts, gate)
 
