@@ -165,7 +165,7 @@ async def test_an_incident_says_something(
     assert refusal.value.param == param
 
 
-@pytest.mark.parametrize("incident_id", ["nonsense", new_id()])
+@pytest.mark.parametrize("incident_id", ["nonsense", "01a20468-12ac-7523-bbf1-ee6b22d99d70"])
 async def test_an_unknown_incident_is_not_found(
     database: Database, clock: FakeClock, incident_id: str
 ) -> None:
