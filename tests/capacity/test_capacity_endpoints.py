@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from fireside.accounts.domain import Device, Scope, User, UserRole
 from fireside.app import Services, asgi, build
 from fireside.billing.domain import Feature, UsageEntry
+from fireside.capacity.policy import default_policy
 from fireside.conversation.message import Usage
 from fireside.errors import BackendFailed
 from fireside.kit.clock import FakeClock
@@ -155,7 +157,7 @@ async def test_a_plan_counts_from_the_next_request_on(
     async with person:
         own = (await person.get("/api/me/plan")).json()
         assert (own["plan"], own["band"], own["used_today"]) == ("free", "free", 0)
-        assert own["limits"]["max_waiting"] == 5
+        assert own["limits"] == msgspec.to_builtins(default_policy().plans["free"])
         path = f"/api/admin/users/{user.id}/plan"
         answer = await admin.put(path, json={"plan": "plus", "reason": "Paid."})
         assert (answer.status_code, answer.json()["plan"]) == (200, "plus")
