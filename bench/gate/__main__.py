@@ -80,6 +80,23 @@ class Bench:
         }
         self._out.parent.mkdir(parents=True, exist_ok=True)
         self._out.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
+        self._out.with_suffix(".md").write_text(self._page())
+
+    def _page(self) -> str:
+        """The table for people, as Markdown."""
+        rows = ["| | value | goal | reached | others, same run | |", "|---|---:|---|---|---|---|"]
+        for key, goal in sorted(self.found.items(), key=lambda pair: _order(pair[0])):
+            value, wanted, is_ok, others = in_words(goal)
+            note = goal.note.replace("|", "/")
+            rows.append(f"| {key} | {value} | {wanted} | {is_ok} | {others} | {note} |")
+        void = f" Void: {'; '.join(self._rig.voids)}." if self._rig.voids else ""
+        load = f"{self._load_before[0]:.1f}"
+        head = (
+            f"# What the gate reached\n\nWritten by `make bench-gate`; load before: {load}, "
+            f"trace: {self._rig.trace.name}.{void} How to read it: "
+            "[performance](../../docs/guide/performance.md).\n\n"
+        )
+        return head + "\n".join(rows) + "\n"
 
     def _step(self, name: str, step: Callable[[], None]) -> None:
         say(f"{name} ...")
@@ -178,16 +195,20 @@ def table(found: dict[str, Goal]) -> str:
     """The result for a person."""
     rows = [("", "value", "goal", "ok", "others")]
     for key, goal in sorted(found.items(), key=lambda pair: _order(pair[0])):
-        value = "-" if goal.value is None else f"{goal.value:,.4g}"
-        others = ", ".join(f"{name} {each.value:,.4g}" for name, each in goal.baseline.items())
-        is_ok = {True: "yes", False: "NO", None: "-"}[goal.ok]
-        rows.append((key, value, goal.goal, is_ok, others))
+        rows.append((key, *in_words(goal)))
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     lines = []
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
         lines.append("  ".join([*cells, row[4]]).rstrip())
     return "\n".join(lines)
+
+
+def in_words(goal: Goal) -> tuple[str, str, str, str]:
+    """Value, goal, whether it was reached, and others' figures."""
+    value = "-" if goal.value is None else f"{goal.value:,.4g}"
+    others = ", ".join(f"{name} {each.value:,.4g}" for name, each in goal.baseline.items())
+    return value, goal.goal, {True: "yes", False: "NO", None: "-"}[goal.ok], others
 
 
 def _order(key: str) -> tuple[str, int, str]:

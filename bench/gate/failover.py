@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import random
 import time
-import uuid
 
 import msgspec
 
@@ -247,35 +244,9 @@ def _stays_away(rig: Rig, house: House, mocks: Mocks, found: NoEngine) -> None:
 
 
 def _place_is_shown(house: House) -> bool:
-    """Whether the page's stream of a turn says its place within a second."""
-    ask = {
-        "kind": "send",
-        "request_id": str(uuid.uuid4()),
-        "text": "Is anybody there?",
-        "conversation_id": None,
-        "parent_id": None,
-    }
-    status, started = house.call("POST", "/api/turns", ask)
-    if status >= 300:
-        return False
-    connection = http.client.HTTPConnection("127.0.0.1", house.port, timeout=1.5)
-    try:
-        path = f"/api/turns/{started['turn_id']}/events?after=0"
-        connection.request("GET", path, headers=house.page_headers())
-        response = connection.getresponse()
-        seen = b""
-        while b"event: queue" not in seen:
-            piece = response.read1(4096)
-            if not piece:
-                return False
-            seen += piece
-        at = seen.find(b"data: ", seen.find(b"event: queue"))
-        data = seen[at + 6 :].split(b"\n")[0] if at >= 0 else b"{}"
-        return "place" in json.loads(data or b"{}")
-    except (OSError, ValueError):
-        return False
-    finally:
-        connection.close()
+    """Whether the page is told its place within a second."""
+    line = house.page.ask("Is anybody there?", within_s=1.5)
+    return line.kind == "place" and line.after_s <= 1.0 and "place" in line.place
 
 
 def no_engine_goals(on: NoEngine, off: NoEngine | None) -> dict[str, Goal]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import os
 import sqlite3
 import subprocess
@@ -15,12 +13,16 @@ from typing import Any, cast
 
 import msgspec
 
+from bench.gate.browser import Browser
 from bench.gateway.measure import Engine
 from bench.gateway.process import Process, free_port
-from bench.gateway.targets import EMAIL, PASSWORD, Fireside
+from bench.gateway.targets import EMAIL, Fireside
 from fireside.settings import Settings
 
 LADDER_OFF = [1e6, 1e6, 1e6, 1e6, 1e6]
+
+VISITOR = "visitor@example.org"
+"""Somebody with a password, on the default plan."""
 
 Change = Callable[[dict[str, Any]], None]
 """Edits a policy in its JSON form."""
@@ -81,7 +83,7 @@ class House:
         self.server.env.update(self._env())
         self._slots = slots
         self.process: Process | None = None
-        self._cookie = ""
+        self.page = Browser(self.server.port, EMAIL)
 
     @property
     def port(self) -> int:
@@ -90,7 +92,7 @@ class House:
 
     def start(self, *changes: Change) -> None:
         """Make the accounts, add the engines, serve; then put the policy in force."""
-        self.server.set_up(with_engine=False)
+        self.server.set_up((EMAIL, VISITOR), with_engine=False)
         for number, port in enumerate(self.engine_ports):
             self._add_engine(f"mock{number}", port)
         self._make_people()
@@ -102,7 +104,7 @@ class House:
         self.process, _ = self.server.start()
         if self.everybody:
             self.server.wait_for_model(self.everybody[0].key)
-        self._sign_in()
+        self.page.sign_in()
 
     def stop(self) -> None:
         """End it."""
@@ -138,33 +140,9 @@ class House:
         status, found = self.call("GET", "/api/admin/capacity")
         return cast(dict[str, Any], found) if status == 200 else {}
 
-    def call(
-        self, method: str, path: str, body: dict[str, Any] | None = None, timeout_s: float = 20
-    ) -> tuple[int, Any]:
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> tuple[int, Any]:
         """A request of the administrator's page."""
-        headers = self.page_headers()
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
-        try:
-            data = json.dumps(body).encode() if body is not None else None
-            connection.request(method, path, data, headers)
-            response = connection.getresponse()
-            text = response.read()
-            if cookie := response.getheader("Set-Cookie"):
-                self._cookie = cookie.partition(";")[0]
-            if "json" in (response.getheader("Content-Type") or ""):
-                return response.status, json.loads(text)
-            return response.status, text.decode(errors="replace")
-        finally:
-            connection.close()
-
-    def page_headers(self) -> dict[str, str]:
-        """As the administrator's browser sends them."""
-        return {
-            "Content-Type": "application/json",
-            "Sec-Fetch-Site": "same-origin",
-            "Origin": f"http://127.0.0.1:{self.port}",
-            "Cookie": self._cookie,
-        }
+        return self.page.call(method, path, body)
 
     def usage_rows(self) -> list[tuple[str, str, int]]:
         """(engine, status, completion tokens) of every metered generation, oldest first."""
@@ -210,14 +188,6 @@ class House:
         if done.returncode:
             raise RuntimeError(f"The accounts were not made: {done.stderr.decode()[-2000:]}")
         self.everybody = msgspec.json.decode(done.stdout, type=list[Person])
-
-    def _sign_in(self) -> None:
-        self._cookie = ""
-        status, answer = self.call(
-            "POST", "/api/auth/sign-in", {"email": EMAIL, "password": PASSWORD}
-        )
-        if status not in {200, 201, 204}:
-            raise RuntimeError(f"The administrator cannot sign in: {status} {answer}.")
 
 
 class Mocks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,8 @@ from pathlib import Path
 import msgspec
 
 from bench.gate.arrivals import poisson, replayed, shared_out
-from bench.gate.house import House, ladder_off
+from bench.gate.browser import Browser, Line
+from bench.gate.house import VISITOR, House, ladder_off
 from bench.gate.rig import Rig, crowd, goal
 from bench.gate.score import Found
 from bench.gate.spec import Caller, Send
@@ -20,6 +22,7 @@ from bench.gateway.targets import NotInstalled, litellm
 LEAD_S = 6.0
 SPAN_S = 22.0
 SMOOTH_S = 45.0
+NUM_VISITS, VISIT_EVERY_S = 8, 1.5
 PAID_DEMAND = 0.47
 MULTIPLES = (1, 2, 5, 10)
 OFF_MULTIPLES = (2, 5, 10)
@@ -34,6 +37,7 @@ class Overload(msgspec.Struct, kw_only=True):
     peer: dict[int, Found] = {}
     peer_missing: str = ""
     smooth: Found | None = None
+    visits: list[Line] = []
     laddered: Found | None = None
 
 
@@ -51,7 +55,8 @@ def overload(rig: Rig, peer_home: Path | None) -> Overload:
                 mocks.wait_until_idle()
                 before = mocks.engine().stats()["waiting_s"]
                 began = time.monotonic()
-                result.on[multiple] = _multiple(rig, house.port, callers, multiple)
+                with Visits(house.port, result.visits if multiple == max(MULTIPLES) else None):
+                    result.on[multiple] = _multiple(rig, house.port, callers, multiple)
                 waited_s = mocks.engine().stats()["waiting_s"] - before
                 result.on[multiple].engine_waiting = round(waited_s / (time.monotonic() - began), 2)
             if house.gate and not rig.quick:
@@ -75,6 +80,32 @@ def overload(rig: Rig, peer_home: Path | None) -> Overload:
     finally:
         mocks.stop()
     return result
+
+
+class Visits:
+    """Somebody on the free plan who sends from the page now and then; `found` None: nobody."""
+
+    def __init__(self, port: int, found: list[Line] | None) -> None:
+        self._browser = Browser(port, VISITOR)
+        self._found = found
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._visit, args=(found,), daemon=True)
+
+    def __enter__(self) -> None:
+        if self._found is not None:
+            self._thread.start()
+
+    def __exit__(self, *_exc: object) -> None:
+        self._done.set()
+        if self._found is not None:
+            self._thread.join(timeout=10)
+
+    def _visit(self, found: list[Line]) -> None:
+        self._browser.sign_in()
+        for number in range(NUM_VISITS):
+            if self._done.wait(LEAD_S if not number else VISIT_EVERY_S):
+                return
+            found.append(self._browser.ask(f"Who is there, for the {number}. time?"))
 
 
 def _ladder_on(rig: Rig) -> Callable[[dict[str, object]], None]:
@@ -225,6 +256,13 @@ def _refusals(found: Overload) -> dict[str, Goal]:
         "O3.late_refusals": goal(late, "<= 0.01 after > 1 s of waiting", late <= 0.01),
         "O3.without_retry_after": goal(without, "<= 0", without == 0),
     }
+    if found.visits:
+        slowest_s = max(each.after_s for each in found.visits)
+        kinds = sorted({each.kind for each in found.visits})
+        is_told = slowest_s <= 1 and "nothing" not in kinds
+        lines["O3.place_shown_s"] = goal(
+            slowest_s, "<= 1", is_told, note=f"{len(found.visits)} sends from the page: {kinds}"
+        )
     lines["O3"] = goal(
         refuse.p50,
         "p50 <= 20 ms, p99 <= 250 ms, <= 1 % late, Retry-After on all",

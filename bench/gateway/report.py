@@ -132,7 +132,7 @@ def embedded_goal(found: Embedded) -> Goal:
         found.share >= 0.97 and not found.errors,
         {"llama.cpp": Baseline(found.bare_tokens_per_s, "this run")},
         f"{found.product_tokens_per_s} tokens/s through the product, "
-        f"{found.bare_tokens_per_s} without",
+        f"{found.bare_tokens_per_s} without" + (f"; {found.errors}" if found.errors else ""),
     )
 
 
