@@ -214,3 +214,18 @@ def test_any_json_is_a_policy_or_refused(section: str, name: str | None, value: 
         parse_policy(sent)
     except PolicyRefused as refusal:
         assert refusal.param
+
+
+@pytest.mark.parametrize("newest", [2**31 - 3, 2**53 - 3])
+async def test_versions_go_on_beyond_what_other_numbers_hold(
+    database: Database, clock: FakeClock, newest: int
+) -> None:
+    service = PolicyService(database, clock, 1.0)
+    row = {"policy": msgspec.json.encode(default_policy()), "reason": "r", "author_id": None}
+    async with database.write() as tx:
+        await tx.execute(
+            insert(CapacityPolicyRow).values(version=newest, created_at=clock.now(), **row)
+        )
+    for version in range(newest, newest + 6):
+        await service.refresh()
+        assert await save(database, service, default_policy(), version) == version + 1
