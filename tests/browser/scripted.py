@@ -15,11 +15,15 @@ HELD_S = 60.0
 
 @dataclass
 class Reply:
-    """What to say. With `hold_after`, that many characters come and the rest waits for `go`."""
+    """What to say. With `hold_after`, that many characters come and the rest waits for `go`.
+
+    With `every_s`, a piece comes that often until `go`; then the rest at once.
+    """
 
     text: str
     piece: int = 8
     hold_after: int | None = None
+    every_s: float = 0.0
     finish_reason: str = "stop"
     go: threading.Event = field(default_factory=threading.Event)
     held: threading.Event = field(default_factory=threading.Event)
@@ -32,6 +36,8 @@ class Reply:
             if self.hold_after is not None and at >= self.hold_after and not self.go.is_set():
                 self.held.set()
                 self.go.wait(HELD_S)
+            if self.every_s and at > 0:
+                self.go.wait(self.every_s)
             yield self.text[at : at + self.piece]
 
 

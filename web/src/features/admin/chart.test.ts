@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { between, chart, linesChart, nearest, roundUp } from "@/features/admin/chart";
+import { between, chart, linesChart, nearest, path, roundUp } from "@/features/admin/chart";
 
 test("the top of a chart is a round number that nothing passes", () => {
   expect([0, 0.03, 0.9, 1, 7, 10, 11, 49, 180].map(roundUp)).toEqual([1, 0.05, 1, 1, 10, 10, 20, 50, 200]);
@@ -43,4 +43,8 @@ test("several lines share one scale", () => {
 test("the ground between two lines goes there on the upper one and back on the lower one", () => {
   expect(between([0, 5], [5, 10], 10, 100, 40)).toBe("M0 20L100 0L100 20L0 40Z");
   expect(between([], [], 10, 100, 40)).toBe("");
+});
+
+test("a line is broken where nothing is known", () => {
+  expect(path([0, null, 10, 5], 10, 90, 40)).toBe("M0 40M60 0L90 20");
 });

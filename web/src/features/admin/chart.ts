@@ -46,32 +46,39 @@ export function linesChart(
   return { paths, top };
 }
 
-/** A line through `values` where the top edge stands for `top`. */
-export function path(values: readonly number[], top: number, width: number, height: number): string {
+/** Where the values that are known lie, where the top edge stands for `top`. */
+function places(values: readonly (number | null)[], top: number, width: number, height: number) {
   const gap = values.length > 1 ? width / (values.length - 1) : 0;
-  return values
-    .map((value, index) => {
-      const y = height - (Math.min(top, Math.max(0, value)) / top) * height;
-      return `${index === 0 ? "M" : "L"}${round(index * gap)} ${round(y)}`;
-    })
-    .join("");
+  return values.flatMap((value, index) => {
+    if (value === null) return [];
+    const y = round(height - (Math.min(top, Math.max(0, value)) / top) * height);
+    return [{ index, words: `${round(index * gap)} ${y}` }];
+  });
+}
+
+/** A line through `values` where the top edge stands for `top`; what is not known is left out. */
+export function path(values: readonly (number | null)[], top: number, width: number, height: number): string {
+  let before = -2;
+  let line = "";
+  for (const { index, words } of places(values, top, width, height)) {
+    line += (index === before + 1 ? "L" : "M") + words;
+    before = index;
+  }
+  return line;
 }
 
 /** The ground between two lines, as one closed shape. */
 export function between(
-  low: readonly number[],
-  high: readonly number[],
+  low: readonly (number | null)[],
+  high: readonly (number | null)[],
   top: number,
   width: number,
   height: number,
 ): string {
-  if (low.length === 0) return "";
-  const back = path([...low].reverse(), top, width, height);
-  // The way back runs from the right edge to the left one.
-  const mirrored = back.replace(/([ML])([\d.]+) /g, (_, step: string, x: string) => {
-    return `${step === "M" ? "L" : step}${round(width - Number(x))} `;
-  });
-  return `${path(high, top, width, height)}${mirrored}Z`;
+  const there = places(high, top, width, height);
+  const back = places(low, top, width, height).reverse();
+  if (there.length === 0 || back.length === 0) return "";
+  return `M${[...there, ...back].map(({ words }) => words).join("L")}Z`;
 }
 
 /** Which value lies nearest to `x`. */

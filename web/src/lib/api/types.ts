@@ -110,3 +110,10 @@ export type Incident = Said<Schemas["Incident"]>;
 export type DayStatus = Schemas["DayStatus"];
 export type HouseState = Schemas["HouseState"];
 export type StatusView = Omit<Schemas["StatusView"], "incidents"> & { incidents: Incident[] };
+
+/** Turns that are expected in each hour; `mape` is how far off such forecasts were, as a share. */
+export type Forecast = Omit<Schemas["Outlook"], "error" | "hours"> & {
+  error: Said<Schemas["ForecastError"]>;
+  hours: ForecastHour[];
+};
+export type ForecastHour = Said<Schemas["HourOutlook"]>;

@@ -3,7 +3,7 @@ import { Card, CardBody } from "@/components/page/Card";
 import { Loaded } from "@/components/page/Loaded";
 import { between, nearest, path, roundUp } from "@/features/admin/chart";
 import { useForecast } from "@/features/admin/capacity/hooks";
-import type { Forecast, ForecastHour } from "@/features/admin/capacity/types";
+import type { Forecast, ForecastHour } from "@/lib/api/types";
 import { formatDate, formatNumber, formatPercent, useT } from "@/lib/i18n";
 
 const WIDTH = 600;
@@ -24,7 +24,7 @@ export function ForecastCard() {
             ) : (
               <Hours hours={data.hours} />
             )}
-            <Wrong error={data.error} />
+            {data.hours.length > 0 && <Wrong error={data.error} />}
           </CardBody>
         )}
       </Loaded>
@@ -47,21 +47,20 @@ function Wrong({ error }: { error: Forecast["error"] }) {
 function Hours({ hours }: { hours: readonly ForecastHour[] }) {
   const t = useT();
   const [at, setAt] = useState<number | null>(null);
-  const top = roundUp(Math.max(0, ...hours.flatMap((hour) => [hour.high, hour.actual ?? 0])));
+  const known = hours
+    .flatMap((hour) => [hour.high, hour.expected, hour.actual])
+    .filter((each) => each !== null);
+  const top = roundUp(Math.max(0, ...known));
   const follow = (event: PointerEvent<SVGSVGElement>) => {
     const box = event.currentTarget.getBoundingClientRect();
     setAt(nearest(hours.length, event.clientX - box.left, box.width));
   };
-  const busiest = hours.reduce((most, hour) => (hour.expected > most.expected ? hour : most), hours[0]!);
+  const busiest = hours.reduce(
+    (most, hour) => ((hour.expected ?? 0) > (most.expected ?? 0) ? hour : most),
+    hours[0]!,
+  );
   const shown = at === null ? busiest : (hours[at] ?? busiest);
-  const figure = (value: number) => formatNumber(value, { maximumFractionDigits: 0 });
-  const words = t(at === null ? "admin.forecast.busiest" : "admin.forecast.hour", {
-    at: formatDate(shown.at, hourOf),
-    expected: figure(shown.expected),
-    low: figure(shown.low),
-    high: figure(shown.high),
-  });
-  const known = hours.filter((hour) => hour.actual !== null);
+  const words = wordsOf(shown, at === null, t);
   const x = at === null || hours.length < 2 ? null : (at / (hours.length - 1)) * WIDTH;
   return (
     <figure>
@@ -103,21 +102,19 @@ function Hours({ hours }: { hours: readonly ForecastHour[] }) {
           strokeWidth="1.75"
           vectorEffect="non-scaling-stroke"
         />
-        {known.length > 1 && (
-          <path
-            d={path(
-              known.map((hour) => hour.actual!),
-              top,
-              (WIDTH * (known.length - 1)) / Math.max(1, hours.length - 1),
-              HEIGHT,
-            )}
-            fill="none"
-            stroke="var(--fs-ink-soft)"
-            strokeDasharray="2 3"
-            strokeWidth="1.5"
-            vectorEffect="non-scaling-stroke"
-          />
-        )}
+        <path
+          d={path(
+            hours.map((hour) => hour.actual),
+            top,
+            WIDTH,
+            HEIGHT,
+          )}
+          fill="none"
+          stroke="var(--fs-ink-soft)"
+          strokeDasharray="2 3"
+          strokeWidth="1.5"
+          vectorEffect="non-scaling-stroke"
+        />
         {x !== null && (
           <path d={`M${x} 0V${HEIGHT}`} stroke="var(--fs-ink-faint)" vectorEffect="non-scaling-stroke" />
         )}
@@ -128,4 +125,22 @@ function Hours({ hours }: { hours: readonly ForecastHour[] }) {
       </div>
     </figure>
   );
+}
+
+function wordsOf(hour: ForecastHour, isBusiest: boolean, t: ReturnType<typeof useT>): string {
+  const figure = (value: number) => formatNumber(value, { maximumFractionDigits: 0 });
+  const when = formatDate(hour.at, hourOf);
+  const { expected, low, high, actual } = hour;
+  if (expected === null)
+    return actual === null
+      ? t("admin.forecast.unknown", { at: when })
+      : t("admin.forecast.was", { at: when, actual: figure(actual) });
+  const values = {
+    at: when,
+    expected: figure(expected),
+    low: figure(low ?? 0),
+    high: figure(high ?? expected),
+  };
+  const words = t(isBusiest ? "admin.forecast.busiest" : "admin.forecast.hour", values);
+  return actual === null ? words : `${words} ${t("admin.forecast.came", { actual: figure(actual) })}`;
 }

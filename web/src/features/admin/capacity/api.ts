@@ -1,4 +1,4 @@
-import type { Forecast } from "@/features/admin/capacity/types";
+import type { Forecast } from "@/lib/api/types";
 import type {
   CapacityView,
   Incident,

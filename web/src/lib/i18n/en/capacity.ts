@@ -9,7 +9,7 @@ export const capacity = {
   waitingNow: "Waiting in line",
   runningNow: "Being answered",
   poolText:
-    "{running} of {slots} slots in use · demand is {pressure} of what it can do · a slot is held for {service} s",
+    "{running} running in {slots} slots · demand is {pressure} of what it can do · a slot is held for {service} s",
   slots: "{running} of {slots} slots in use, {kept} kept free for those who come first, {idle} idle",
   band: "Kind of work",
   running: "Running",
@@ -57,6 +57,9 @@ export const forecast = {
   none: "There is not enough history yet: a forecast needs some days.",
   busiest: "Busiest: {at}, about {expected} turns ({low} to {high}).",
   hour: "{at}: about {expected} turns ({low} to {high}).",
+  was: "{at}: {actual} turns came.",
+  came: "{actual} came.",
+  unknown: "{at}: not known.",
   error:
     "Such forecasts were off by {mape} on average over {hours} hours; “like last week” would have been off by {baseline}.",
   unproven: "How good it is cannot be said yet.",
