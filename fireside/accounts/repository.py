@@ -94,6 +94,14 @@ class UserRepository:
         row = (await tx.execute(select(*_USER).where(UserRow.email == email))).first()
         return _user(row) if row else None
 
+    async def emails(self, tx: ReadTransaction, user_ids: Iterable[str]) -> dict[str, str]:
+        """The addresses of people by id; whoever is gone is not in it."""
+        ids = [user_id for user_id in user_ids if is_uuid(user_id)]
+        if not ids:
+            return {}
+        query = select(UserRow.id, UserRow.email).where(UserRow.id.in_(ids))
+        return {row.id: row.email for row in await tx.execute(query)}
+
     async def password_hash(self, tx: ReadTransaction, user_id: UserId) -> str | None:
         """The stored hash; None when a password was never set or the person is gone."""
         statement = select(UserRow.password_hash).where(UserRow.id == user_id)

@@ -11,6 +11,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
 
 from fireside.accounts.access import Rule
+from fireside.accounts.repository import UserRepository
 from fireside.billing.domain import UsageBy, UsageShare
 from fireside.billing.repository import UsageRepository
 from fireside.db.database import Database
@@ -21,7 +22,7 @@ Now = NamedDependency[Clock]
 
 
 class UsageShares(msgspec.Struct, frozen=True):
-    """The largest users first; people are named by their ids."""
+    """The largest users first. People are named by address, those who are gone by id."""
 
     rows: list[UsageShare]
 
@@ -45,6 +46,12 @@ class UsageController(Controller):
         now = clock.now()
         async with db.read() as tx:
             rows = await UsageRepository().shares(tx, by, now - timedelta(days=days), now)
+            if by is UsageBy.USER:
+                emails = await UserRepository().emails(tx, (row.name for row in rows))
+                rows = [
+                    msgspec.structs.replace(row, name=emails.get(row.name, row.name))
+                    for row in rows
+                ]
         return UsageShares(rows)
 
 

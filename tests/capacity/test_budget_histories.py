@@ -1,7 +1,7 @@
 """Random histories of budgets: servers that reserve, settle, pause, die and lose the database.
 
-After every step the books must agree: what a window has set aside is the sum of its leases and never
-more than its limit.
+After every step the books must agree: what a window has set aside is the sum of its leases, and
+never more than its limit.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from fireside.accounts.domain import Device, Scope, User, UserRole
 from fireside.app import Services, asgi, build
 from fireside.billing.domain import Feature, UsageEntry
 from fireside.capacity.policy import default_policy
-from fireside.conversation.message import Usage
+from fireside.conversation.message import Usage, UserId
 from fireside.errors import BackendFailed
 from fireside.kit.clock import FakeClock
 from fireside.kit.ids import new_id
@@ -205,8 +205,9 @@ async def test_the_live_view_has_the_agreed_shape(admin: httpx.AsyncClient) -> N
 
 
 async def test_usage_is_split_up_for_administrators(house: House, admin: httpx.AsyncClient) -> None:
+    user, _client = await house.person()
     entry = UsageEntry(
-        user_id=(await house.person())[0].id,
+        user_id=user.id,
         model="m",
         release="m@1",
         engine="e",
@@ -216,13 +217,16 @@ async def test_usage_is_split_up_for_administrators(house: House, admin: httpx.A
         engine_s=2.5,
         plan="free",
     )
+    gone = msgspec.structs.replace(entry, user_id=UserId(new_id()), engine_s=1.0, plan="plus")
     house.services.meter.record(entry)
+    house.services.meter.record(gone)
     await house.services.meter.flush()
     path = "/api/admin/capacity/usage"
     expected = {"name": "free", "engine_s": 2.5, "completion_tokens": 5, "num_generations": 1}
-    assert (await admin.get(path)).json() == {"rows": [expected]}
+    rows = (await admin.get(path)).json()["rows"]
+    assert rows == [expected, {**expected, "name": "plus", "engine_s": 1.0}]
     by_user = (await admin.get(path, params={"by": "user", "days": 7})).json()["rows"]
-    assert by_user == [{**expected, "name": entry.user_id}]
+    assert [each["name"] for each in by_user] == [user.email, gone.user_id]
     assert (await admin.get(path, params={"by": "hour"})).status_code == 400
     assert (await admin.get(path, params={"days": 0})).status_code == 400
 
