@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from tests.browser.site import (
     PHONE,
     Site,
     is_wider_than_the_screen,
+    serve,
     sign_in,
     sign_up,
     violations,
@@ -117,6 +119,67 @@ def test_a_question_that_waits_says_its_place_and_goes_when_the_answer_comes(pag
     # Nothing below it moves up: the room that the card took stays with the reply.
     box = replies(page).bounding_box()
     assert box is not None and box["height"] > 100
+
+
+def test_in_one_line_those_who_pay_go_first(
+    new_context: NewContext, engine: ScriptedEngine, tmp_path: Path
+) -> None:
+    slow = engine.says("slow story", "Word by word it goes on. " * 200, every_s=0.05)
+    with serve(tmp_path / "busy") as busy:
+        boss = new_context(base_url=busy.url)
+        sign_up(boss, busy, ADMIN)
+        connect_engine(boss, busy.url, engine, slots=1)
+        people = {name: somebody(new_context, boss, busy, name) for name in ("finn", "fred", "pia")}
+        put_on_plan(boss, busy, "pia", "plus")
+        let_everybody_wait(boss, busy)
+        first, fred, pia = people["finn"], people["fred"], people["pia"]
+        ask(first, "Tell me a slow story")
+        expect(replies(first)).to_contain_text("Word by word")
+        ask(fred, "Is anybody free?")
+        expect(card(fred)).to_contain_text("You are next")
+        ask(pia, "I am in a hurry")
+        expect(card(pia)).to_contain_text("You are next")
+        expect(card(fred)).to_contain_text("You are number 2 in line")
+        assert violations(fred) == []
+        fred.get_by_role("button", name="Finish this without me").click()
+        expect(card(fred)).to_contain_text("You can leave")
+        slow.go.set()
+        for one in (pia, fred):
+            expect(replies(one)).to_contain_text("It is a calm evening", timeout=20_000)
+            expect(card(one)).to_have_count(0)
+
+
+def somebody(new_context: NewContext, boss: BrowserContext, site: Site, name: str) -> Page:
+    """The page of a new member who has signed in."""
+    add_member(boss, site, f"{name}@example.org", name.title())
+    context = new_context(base_url=site.url)
+    assert sign_in(context, site, f"{name}@example.org") == 200
+    page = context.new_page()
+    page.goto("/")
+    return page
+
+
+def let_everybody_wait(boss: BrowserContext, site: Site) -> None:
+    """A policy under which no wait is too long, so that a line forms."""
+    view = boss.request.get(f"{site.url}/api/admin/policy").json()
+    for band in ("paid", "free"):
+        view["policy"]["bands"][band] |= {"patience_s": 3000, "first_token_s": 3000}
+    change = {"policy": view["policy"], "reason": "Nobody hurries", "based_on": view["version"]}
+    answer = boss.request.put(
+        f"{site.url}/api/admin/policy", data=change, headers={"origin": site.url}
+    )
+    assert answer.status == 200, answer.text()
+
+
+def put_on_plan(boss: BrowserContext, site: Site, name: str, plan: str) -> None:
+    users = boss.request.get(f"{site.url}/api/admin/users").json()["items"]
+    user_id = next(user["id"] for user in users if user["email"].startswith(name))
+    answer = boss.request.put(
+        f"{site.url}/api/admin/users/{user_id}/plan",
+        data={"plan": plan, "reason": "They paid"},
+        headers={"origin": site.url},
+    )
+    assert answer.status == 200, answer.text()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

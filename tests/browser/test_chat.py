@@ -63,11 +63,13 @@ def is_foreign(url: str, site: Site) -> bool:
     return not url.startswith((site.url, "data:", "blob:"))
 
 
-def connect_engine(context: BrowserContext, url: str, engine: ScriptedEngine) -> None:
+def connect_engine(
+    context: BrowserContext, url: str, engine: ScriptedEngine, slots: int | None = None
+) -> None:
     """Add the scripted engine as an administrator does, and wait until it is ready."""
     answer = context.request.post(
         f"{url}/api/admin/engines",
-        data={"name": "scripted", "base_url": engine.url},
+        data={"name": "scripted", "base_url": engine.url, **({"slots": slots} if slots else {})},
         headers={"origin": url},
     )
     assert answer.status == 201, answer.text()
