@@ -138,7 +138,7 @@ def start_vllm(settings: Settings) -> Child:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     python = settings.python or sys.executable
-    command = [python, "-m", "vllm.entrypoints.openai.api_server", f"--model={settings.model}"]
+    command = [python, "-m", "vllm.entrypoints.cli.main", "serve", settings.model]
     command += ["--host=127.0.0.1", f"--port={port}", f"--max-num-seqs={settings.slots}"]
     command += [f"--max-model-len={settings.context_tokens}", "--scheduling-policy=priority"]
     command += ["--enable-prefix-caching", "--enable-prompt-tokens-details"]

@@ -299,12 +299,14 @@ def test_the_image_holds_no_more_than_the_wheel_needs() -> None:
 def test_vllm_knows_every_flag() -> None:
     program = (
         "import sys\n"
-        "from vllm.entrypoints.openai.cli_args import make_arg_parser\n"
+        "from vllm.entrypoints.launchers.cli_args import make_arg_parser\n"
         "from vllm.utils.argparse_utils import FlexibleArgumentParser\n"
         "make_arg_parser(FlexibleArgumentParser()).parse_args(sys.argv[1:])\n"
     )
     in_compose = [re.sub(r"\$\{\w+:-(.*)\}", r"\1", flag) for flag in service("vllm")["command"]]
-    for flags in (in_compose, container(pod_of("vllm"))["args"]):
+    in_pod = container(pod_of("vllm"))
+    assert service("vllm")["entrypoint"] == in_pod["command"] == ["vllm", "serve"]
+    for flags in (in_compose, in_pod["args"]):
         done = subprocess.run(
             [str(vllm_server.PYTHON), "-c", program, *flags],
             capture_output=True,

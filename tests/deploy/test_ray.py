@@ -210,7 +210,7 @@ async def test_a_vllm_replica_answers_and_ends_with_its_replica(
         (model,) = await engine.models()
         assert (model.name, model.context_tokens) == (NAME, 2048)
         assert await say(engine, 500, leave_after=5) == 5
-        servers = app.servers("vllm.entrypoints")
+        servers = app.servers("vllm.entrypoints.cli.main")
         assert servers
         await engine.aclose()
     gone, alive = psutil.wait_procs(servers, timeout=30)

@@ -26,6 +26,7 @@ from fireside.engine.ports import (
 )
 from fireside.engine.service import NewEngine, build_engines
 from fireside.engine.settings import EngineSettings
+from fireside.errors import CapacityExhausted
 from fireside.kit.clock import SystemClock
 from fireside.kit.ids import new_id
 from fireside.kit.pubsub import Broker
@@ -204,6 +205,16 @@ async def test_a_server_that_will_have_no_priority_is_asked_again_without(refusa
         assert "priority" not in second
         assert "priority" not in third, "it is not tried again at once"
         assert second["cache_salt"] == "tenant"
+
+
+@pytest.mark.parametrize(
+    "words", ["The engine is currently busy and", "The request queue is full."]
+)
+async def test_a_full_queue_is_no_dead_engine_and_is_not_asked_again(words: str) -> None:
+    async with engine_at("vllm", Refuse(503, "ServiceUnavailable", words)) as (engine, server):
+        with pytest.raises(CapacityExhausted):
+            await said(engine)
+        assert len(bodies(server)) == 1
 
 
 async def test_other_refusals_are_passed_on() -> None:

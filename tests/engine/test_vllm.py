@@ -27,7 +27,7 @@ from fireside.conversation.message import (
 from fireside.engine.backends.openai_compatible import OpenAICompatibleEngine
 from fireside.engine.ports import ChatPrompt, GenerationRequest, Sampling, TextPrompt
 from fireside.engine.settings import EngineSettings
-from fireside.errors import BackendFailed
+from fireside.errors import BackendFailed, CapacityExhausted
 from tests.engine.vllm_server import ADAPTER, MODEL, NAME, PYTHON, ROOT, VllmServer, servers
 
 pytestmark = [
@@ -39,7 +39,13 @@ pytestmark = [
     ),
 ]
 
-FLEET = ("--scheduling-policy=priority", "--max-num-seqs=2", "--enable-lora", "--max-lora-rank=8")
+FLEET = (
+    "--scheduling-policy=priority",
+    "--max-num-seqs=2",
+    "--max-num-queued-reqs=4",  # those that are written are counted too
+    "--enable-lora",
+    "--max-lora-rank=8",
+)
 RESULTS = ROOT / "bench" / "results" / "vllm_cpu.json"
 STORY = " ".join(f"{number} bottles stand on the wall." for number in range(60))
 
@@ -215,6 +221,19 @@ async def test_leaving_while_waiting_frees_the_place(
         await until(lambda: both[0].metric("vllm:num_requests_waiting{") == 1)
         tasks.cancel_scope.cancel()
     await until(lambda: both[0].metric("vllm:num_requests_waiting{") == 0, 10.0)
+    await until(lambda: both[0].metric("vllm:num_requests_running{") == 0, 10.0)
+
+
+async def test_a_full_queue_is_told_at_once(
+    fleet: OpenAICompatibleEngine, both: list[VllmServer]
+) -> None:
+    async with anyio.create_task_group() as tasks:
+        for number in range(4):
+            tasks.start_soon(collect, fleet, ask(f"{number} 1 2 3 4", 1500))
+        await until(lambda: both[0].metric("vllm:num_requests_waiting{") == 2)
+        with anyio.fail_after(2), pytest.raises(CapacityExhausted):
+            await collect(fleet, ask("1 2 3", 1))
+        tasks.cancel_scope.cancel()
     await until(lambda: both[0].metric("vllm:num_requests_running{") == 0, 10.0)
 
 

@@ -50,8 +50,8 @@ class VllmServer:
         self.url = f"{self.root}/v1"
         self.started_s = time.monotonic()
         self.ready_after_s = 0.0
-        command = ["nice", "-n", "15", str(PYTHON), "-m", "vllm.entrypoints.openai.api_server"]
-        command += [f"--model={MODEL}", f"--served-model-name={NAME}", "--host=127.0.0.1"]
+        command = ["nice", "-n", "15", str(PYTHON), "-m", "vllm.entrypoints.cli.main", "serve"]
+        command += [str(MODEL), f"--served-model-name={NAME}", "--host=127.0.0.1"]
         with log.open("wb") as out:
             self._process = subprocess.Popen(
                 [*command, f"--port={self.port}", *FLAGS, *flags],

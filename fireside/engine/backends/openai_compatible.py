@@ -60,7 +60,7 @@ from fireside.engine.ports import (
     TextPrompt,
 )
 from fireside.engine.settings import EngineSettings
-from fireside.errors import BackendFailed, FiresideError, UserError
+from fireside.errors import BackendFailed, CapacityExhausted, FiresideError, UserError
 from fireside.kit.ids import NewId, new_id
 
 MAX_ERROR_BYTES = 64 * 1024
@@ -329,7 +329,7 @@ class OpenAICompatibleEngine:
                 if reply.status == 200:
                     return reply
                 failure = await self._refusal(reply, model)
-                retry = reply.status in RETRIED
+                retry = reply.status in RETRIED and not isinstance(failure, CapacityExhausted)
             except ReadTimeout:
                 raise self._stalled() from None
             except (ConnectFailed, ConnectionLost) as error:

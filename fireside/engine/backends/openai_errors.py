@@ -30,6 +30,9 @@ class _Body(msgspec.Struct, frozen=True):
 
 _decode = msgspec.json.Decoder(_Body).decode
 
+BUSY = re.compile(r"currently busy|queue is full|backlog limit", re.IGNORECASE)
+"""How vLLM and SGLang say that their queues are as long as they may be; the status is 503."""
+
 CONTEXT_CODES = {"context_length_exceeded", "exceed_context_size_error"}
 MAX_TOKENS_PATTERNS = (
     re.compile(r"context length (?:is|of)(?: only)? (?P<max>\d+)", re.IGNORECASE),
@@ -89,7 +92,7 @@ def refusal(
         case 413:
             words = words or "The engine found the request too large."
             failure = TooLarge("request_too_large", words, hint="Send less.")
-        case 429:
+        case 429 | 503 if status == 429 or BUSY.search(words):
             failure = CapacityExhausted(
                 "engine_busy",
                 f"The engine {engine} has no room right now.",
