@@ -1,7 +1,7 @@
 """One command: the gate's goals on the running product, against no gate and against a peer.
 
     make bench-gate OUT=result.json TRACE=trace.csv.gz
-    python -m bench.gate --quick --only O1,O3 --litellm DIR
+    python -m bench.gate --only O1,O3 --litellm DIR [--quick | --thorough]
 
 The server has one core to itself, mock engines and clients share the other; engines, promises and
 traces run five times as fast as the clock. The capacity is measured first, on the bare engine.
@@ -23,7 +23,7 @@ import msgspec
 from bench.gate import draw, failover, fair, limits, overload, routing, waves
 from bench.gate.arrivals import CHAT, read_trace
 from bench.gate.house import has_gate
-from bench.gate.rig import Rig
+from bench.gate.rig import Depth, Rig
 from bench.gateway.report import ROOT, Goal, made_by
 
 RESULTS = ROOT / "bench" / "results"
@@ -150,15 +150,15 @@ class Bench:
         self.details["week"] = found.by_hump
 
     def _storm(self) -> None:
-        off = None if self._args.quick else waves.storm(self._rig, gate=False)
+        off = waves.storm(self._rig, gate=False) if self._rig.thorough else None
         self.found.update(waves.storm_goals(waves.storm(self._rig, gate=True), off))
 
     def _no_engine(self) -> None:
-        off = None if self._args.quick else failover.no_engine(self._rig, gate=False)
+        off = failover.no_engine(self._rig, gate=False) if self._rig.thorough else None
         self.found.update(failover.no_engine_goals(failover.no_engine(self._rig, gate=True), off))
 
     def _failover(self) -> None:
-        off = None if self._args.quick else failover.failover(self._rig, gate=False)
+        off = failover.failover(self._rig, gate=False) if self._rig.thorough else None
         self.found.update(failover.failover_goals(failover.failover(self._rig, gate=True), off))
 
 
@@ -176,7 +176,7 @@ def main() -> int:
             Path(folder),
             read_trace(Path(args.trace) if args.trace else CHAT),
             seed=args.seed,
-            quick=args.quick,
+            depth=Depth(args.depth),
             compression=args.compression,
             gateway_cpu=None if is_small else 0,
             load_cpu=None if is_small else 1,
@@ -227,7 +227,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", help="where the JSON goes; bench/results/gate.json")
     parser.add_argument("--trace", help="a CSV with t_s, prompt_tokens, output_tokens[, client]")
     parser.add_argument("--only", default="", help="goals, by commas")
-    parser.add_argument("--quick", action="store_true", help="half the time, less exact")
+    depth = parser.add_mutually_exclusive_group()
+    for name, meaning in ((Depth.QUICK, "less exact"), (Depth.THOROUGH, "all baselines")):
+        depth.add_argument(
+            f"--{name}", dest="depth", action="store_const", const=name, help=meaning
+        )
+    parser.set_defaults(depth=Depth.NORMAL)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--compression", type=float, default=COMPRESSION)
     parser.add_argument("--litellm", default=os.environ.get("BENCH_LITELLM"), help="its folder")

@@ -18,6 +18,7 @@ REPLY_TOKENS = 60
 PROMPT_TOKENS = 60
 CONCURRENCY = 40
 NUM_FAULTS = 300
+NUM_FAULTS_THOROUGH = 1000
 NUM_FAULTS_QUICK = 45
 NUM_FAULTS_OFF = 30
 CRASH_RUN_S = 15.0
@@ -59,6 +60,8 @@ class NoEngine(msgspec.Struct, kw_only=True):
 def failover(rig: Rig, *, gate: bool) -> Failover:
     """Two engines in real time; every turn of the first part meets a fault at a random token."""
     num = NUM_FAULTS_OFF if not gate else NUM_FAULTS_QUICK if rig.quick else NUM_FAULTS
+    if gate and rig.thorough:
+        num = NUM_FAULTS_THOROUGH
     dice = random.Random(rig.seed)
     mocks = rig.mocks(2, compression=1.0)
     try:
@@ -82,7 +85,7 @@ def failover(rig: Rig, *, gate: bool) -> Failover:
                 mocks.engine(engine).faults(faults)
             sends = _sends(num, len(callers))
             came = rig.replay(
-                house.port, sends, callers, concurrency=CONCURRENCY, drain_s=60.0, stop_s=120.0
+                house.port, sends, callers, concurrency=CONCURRENCY, drain_s=60.0, stop_s=240.0
             )
             attempts = came.attempts
             for engine in range(2):

@@ -95,7 +95,7 @@ def fairness(rig: Rig) -> Fairness:
         finally:
             house.stop()
         windows_off: list[float] = []
-        if not rig.quick:
+        if rig.thorough:
             house = rig.house(mocks, people("free", NUM_FLOWS), gate=False)
             try:
                 windows_off, _, _ = _backlogged(rig, house, num_windows=1)
@@ -111,7 +111,7 @@ def _backlogged(
     rig: Rig, house: House, num_windows: int | None = None
 ) -> tuple[list[float], int, str]:
     """Jain's index of each window, the errors, and why it does not count."""
-    num_windows = num_windows or (1 if rig.quick else 3)
+    num_windows = num_windows or (1 if rig.quick else 4 if rig.thorough else 2)
     window_s = WINDOW_S / rig.compression
     span_s = LEAD_S + num_windows * window_s
     sends = _demand(rig, [0.5] * NUM_FLOWS, span_s)
@@ -129,7 +129,7 @@ def _backlogged(
 
 def _ratio(rig: Rig, house: House) -> float:
     """What a flow of weight 4 gets for each token of one of weight 1."""
-    span_s = LEAD_S + rig.span_s(2 * WINDOW_S / rig.compression)
+    span_s = LEAD_S + rig.span_s(16.0)
     sends = _demand(rig, [0.5] * NUM_FLOWS, span_s)
     callers = rig.callers(house.everybody)
     for caller in callers:
@@ -169,7 +169,7 @@ def _weights(policy: dict[str, Any]) -> None:
 
 def abuse(rig: Rig) -> Abuse:
     """40 honest people at 0.7 of the capacity, alone and beside one who asks as much as they do."""
-    span_s = rig.span_s(20.0)
+    span_s = rig.span_s(14.0)
     mocks = rig.mocks()
     everybody = [*people("free", NUM_HONEST, "honest"), Person("abuser@example.org", "free")]
     voids = []
@@ -202,7 +202,7 @@ def abuse(rig: Rig) -> Abuse:
         finally:
             house.stop()
         off = None
-        if not rig.quick:
+        if rig.thorough:
             house = rig.house(mocks, everybody, gate=False)
             try:
                 off = run(house, with_abuser=True)["honest"]

@@ -19,7 +19,7 @@ PARALLEL = 200
 BUDGET_TOKENS = 3000
 PROMPT_TOKENS = 20
 REPLY_TOKENS = 100
-BUDGET_ROUNDS = 10
+BUDGET_ROUNDS = 5
 LEAK_WITHIN_S = 60.0
 FILL_TOKENS = 3900
 NUM_QUEUED = 400
@@ -66,7 +66,7 @@ class Leaving(msgspec.Struct, kw_only=True):
 def budgets(rig: Rig) -> Budgets:
     """200 calls at once on a budget that has room for some twenty of them."""
     found = Budgets()
-    rounds = 2 if rig.quick else BUDGET_ROUNDS
+    rounds = 2 if rig.quick else 50 if rig.thorough else BUDGET_ROUNDS
     mocks = rig.mocks(compression=5.0)
     everybody = people("thrifty", rounds + 1)
     try:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,14 @@ PATIENCE_S = 30.0
 CAP_CONCURRENCY = 32
 
 
+class Depth(StrEnum):
+    """How much is run: two or three minutes, ten, or half an hour."""
+
+    QUICK = "quick"
+    NORMAL = "normal"
+    THOROUGH = "thorough"
+
+
 class Rig:
     """One run of the benchmark. Times inside are seconds of the run: promises over compression."""
 
@@ -33,7 +42,7 @@ class Rig:
         trace: Trace,
         *,
         seed: int,
-        quick: bool,
+        depth: Depth = Depth.NORMAL,
         compression: float = 5.0,
         gateway_cpu: int | None = 0,
         load_cpu: int | None = 1,
@@ -41,7 +50,7 @@ class Rig:
         self.work_dir = work_dir
         self.trace = trace
         self.seed = seed
-        self.quick = quick
+        self.depth = depth
         self.compression = compression
         self.gateway_cpu = gateway_cpu
         self.load_cpu = load_cpu
@@ -58,13 +67,23 @@ class Rig:
             work_dir,
             self.trace,
             seed=self.seed,
-            quick=self.quick,
+            depth=self.depth,
             compression=compression,
             gateway_cpu=self.gateway_cpu,
             load_cpu=self.load_cpu,
         )
         other.cap, other.voids = self.cap, self.voids
         return other
+
+    @property
+    def quick(self) -> bool:
+        """Whether less is enough."""
+        return self.depth is Depth.QUICK
+
+    @property
+    def thorough(self) -> bool:
+        """Whether everything is wanted."""
+        return self.depth is Depth.THOROUGH
 
     @property
     def slos(self) -> dict[str, Slo]:
@@ -80,8 +99,8 @@ class Rig:
         return PATIENCE_S / self.compression
 
     def span_s(self, whole_s: float) -> float:
-        """How long to measure: a part of `whole_s` in a quick run."""
-        return whole_s * 0.5 if self.quick else whole_s
+        """How long to measure: less of `whole_s` in a quick run, twice of it in a thorough one."""
+        return whole_s * (0.5 if self.quick else 2.0 if self.thorough else 1.0)
 
     def mocks(
         self, count: int = 1, *, compression: float | None = None, prefix_tokens: int = 0
@@ -188,7 +207,7 @@ class Rig:
     def measure_cap(self) -> float:
         """The work that the bare engine does in time with always as many turns as it has slots."""
         mocks = self.mocks()
-        span_s = self.span_s(16.0)
+        span_s = self.span_s(12.0)
         lead_s = 3.0
         try:
             sends = [

@@ -23,7 +23,7 @@ SLOTS = 32
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Rig:
-    return Rig(tmp_path, read_trace(), seed=1, quick=True, gateway_cpu=None, load_cpu=None)
+    return Rig(tmp_path, read_trace(), seed=1, gateway_cpu=None, load_cpu=None)
 
 
 @pytest.fixture
