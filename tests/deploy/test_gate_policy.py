@@ -9,7 +9,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
+import msgspec
 import pytest
+
+from fireside.capacity.outlook import ForecastError, HourOutlook, Outlook
 
 FILE = Path(__file__).resolve().parents[2] / "deploy" / "ray" / "gate_policy.py"
 NOW = datetime(2026, 11, 22, 17, 50, tzinfo=UTC)
@@ -80,3 +83,13 @@ def test_without_a_forecast_the_load_decides(
         said = capfd.readouterr().err
     assert "forecast cannot be read" in said
     assert policy(SimpleNamespace(total_num_requests=5.0))[0] == 2
+
+
+def test_it_reads_the_forecast_that_fireside_gives(gate_policy: ModuleType) -> None:
+    begins = NOW.replace(minute=0)
+    hours = [
+        HourOutlook(at=begins - timedelta(hours=1), expected=1, low=1, high=1, actual=1),
+        HourOutlook(at=begins, expected=50, low=1, high=9, actual=None, slots_needed=6),
+    ]
+    said = msgspec.json.encode(Outlook(error=ForecastError(), hours=hours))
+    assert gate_policy.slots_needed(json.loads(said), NOW) == 6

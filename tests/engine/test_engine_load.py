@@ -54,6 +54,7 @@ ASK = GenerationRequest(
     priority=5,
     cache_salt="tenant",
 )
+OLLAMA_BUSY = "server busy, please try again.  maximum pending requests exceeded"
 REFUSED = "Got priority 5 but Priority scheduling is not enabled."
 
 
@@ -208,7 +209,7 @@ async def test_a_server_that_will_have_no_priority_is_asked_again_without(refusa
 
 
 @pytest.mark.parametrize(
-    "words", ["The engine is currently busy and", "The request queue is full."]
+    "words", ["The engine is currently busy and", "The request queue is full.", OLLAMA_BUSY]
 )
 async def test_a_full_queue_is_no_dead_engine_and_is_not_asked_again(words: str) -> None:
     async with engine_at("vllm", Refuse(503, "ServiceUnavailable", words)) as (engine, server):

@@ -30,8 +30,10 @@ class _Body(msgspec.Struct, frozen=True):
 
 _decode = msgspec.json.Decoder(_Body).decode
 
-BUSY = re.compile(r"currently busy|queue is full|backlog limit", re.IGNORECASE)
-"""How vLLM and SGLang say that their queues are as long as they may be; the status is 503."""
+BUSY = re.compile(
+    r"currently busy|queue is full|backlog limit|maximum pending requests", re.IGNORECASE
+)
+"""How vLLM, SGLang and Ollama say that their queues are as long as they may be; the status is 503."""
 
 CONTEXT_CODES = {"context_length_exceeded", "exceed_context_size_error"}
 MAX_TOKENS_PATTERNS = (
