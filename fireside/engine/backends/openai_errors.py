@@ -33,7 +33,7 @@ _decode = msgspec.json.Decoder(_Body).decode
 BUSY = re.compile(
     r"currently busy|queue is full|backlog limit|maximum pending requests", re.IGNORECASE
 )
-"""How vLLM, SGLang and Ollama say that their queues are as long as they may be; the status is 503."""
+"""How vLLM, SGLang and Ollama say, with status 503, that their queues are full."""
 
 CONTEXT_CODES = {"context_length_exceeded", "exceed_context_size_error"}
 MAX_TOKENS_PATTERNS = (
