@@ -20,7 +20,7 @@ export function IncidentsSection() {
   return (
     <>
       <Card
-        title={t("admin.incidents.title")}
+        title={t("admin.incidents.now")}
         text={t("admin.incidents.text")}
         action={
           <Button look="primary" onClick={() => setOpening(true)}>

@@ -2,6 +2,7 @@ import type { FormEvent } from "react";
 import { FormNote } from "@/components/page/FormNote";
 import { Button } from "@/components/ui/Button";
 import { TextField } from "@/components/ui/TextField";
+import { cx } from "@/lib/cx";
 import { useT } from "@/lib/i18n";
 
 export interface SaveBarProps {
@@ -30,7 +31,10 @@ export function SaveBar(props: SaveBarProps) {
     <form
       onSubmit={submit}
       aria-label={t("admin.policy.save")}
-      className="sticky bottom-3 z-10 flex flex-col gap-3 rounded-2xl border bg-raised p-4 shadow-lift"
+      className={cx(
+        "flex flex-col gap-3 rounded-2xl border bg-raised p-4",
+        props.changes > 0 ? "sticky bottom-3 z-10 shadow-lift" : "shadow-soft",
+      )}
     >
       {props.stale && (
         <div
@@ -48,7 +52,7 @@ export function SaveBar(props: SaveBarProps) {
       )}
       <FormNote text={props.note} />
       <div className="flex flex-wrap items-start gap-3">
-        <div className="min-w-[min(100%,14rem)] flex-1">
+        <div className="flex-1 max-sm:basis-full">
           <TextField
             name="reason"
             label={t("admin.policy.reason")}
@@ -60,7 +64,12 @@ export function SaveBar(props: SaveBarProps) {
             error={props.reasonError}
           />
         </div>
-        <Button look="quiet" disabled={props.changes === 0} onClick={props.onDiscard}>
+        <Button
+          look="quiet"
+          className="max-sm:ms-auto"
+          disabled={props.changes === 0}
+          onClick={props.onDiscard}
+        >
           {t("admin.policy.discard")}
         </Button>
         <Button type="submit" look="primary" busy={props.busy} disabled={props.changes === 0}>
@@ -71,8 +80,7 @@ export function SaveBar(props: SaveBarProps) {
         {props.changes === 0
           ? t("admin.policy.noChanges")
           : t("admin.policy.changes", { count: props.changes })}
-        {" · "}
-        {t("admin.policy.reasonHint")}
+        <span className="max-sm:hidden"> · {t("admin.policy.reasonHint")}</span>
       </p>
     </form>
   );

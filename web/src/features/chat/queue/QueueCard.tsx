@@ -118,8 +118,10 @@ function Choices({ messageId, place }: { messageId: string; place: PlaceInLine }
   if (place.choices.length === 0 && !notice) return null;
   return (
     <div className="flex flex-wrap gap-2">
-      {place.choices.filter((each) => each.kind !== "later" || place.mode === "waiting").map(button)}
+      {/* Smaller models come and go: last, so that nothing moves under the pointer. */}
+      {place.mode === "waiting" && place.choices.filter((each) => each.kind === "later").map(button)}
       {notice && <Notice conversationId={session.id!} />}
+      {place.choices.filter((each) => each.kind !== "later").map(button)}
     </div>
   );
 }
