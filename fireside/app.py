@@ -6,7 +6,7 @@ HTTP application. Nothing here decides anything.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -46,6 +46,7 @@ from fireside.capacity.allowance import Allowances
 from fireside.capacity.endpoints import CONTROLLERS as CAPACITY_CONTROLLERS
 from fireside.capacity.records import CapacityRecords, build_records
 from fireside.capacity.service import Gate
+from fireside.capacity.sharing import SharedScheduler
 from fireside.capacity.status_endpoints import CONTROLLERS as STATUS_CONTROLLERS
 from fireside.capacity.view import LiveGate
 from fireside.chat.endpoints import CONTROLLERS as CHAT_CONTROLLERS
@@ -85,6 +86,8 @@ class Shared:
 
     broker: Broker
     relay: Relay
+    scheduler: SharedScheduler
+    coordinate: Callable[[], Coroutine[Any, Any, None]]
     aclose: Callable[[], Awaitable[None]]
     is_alone_on_host: bool = True
 
@@ -112,7 +115,7 @@ class Services:
     history: HistoryService
     feedback: FeedbackService
     turns: TurnService
-    aclose: Callable[[], Awaitable[None]] | None = None
+    shared: Shared | None = None
 
 
 def build(
@@ -138,7 +141,16 @@ def build(
     )
     engines = build_engines(db, settings.engine, settings.data_dir, clock, new_id, broker)
     records = build_records(db, settings.capacity, clock, new_id, engines.catalog)
-    gate = Gate(engines.catalog, settings.capacity, clock, new_id, note=records.minutes.count)
+    gate = Gate(
+        engines.catalog,
+        settings.capacity,
+        clock,
+        new_id,
+        note=records.minutes.count,
+        scheduler=shared.scheduler if shared is not None else None,
+    )
+    if shared is not None:
+        shared.scheduler.deliver = gate.receive
     records.policies.on_change(gate.set_policy)
     allowances = Allowances(records.rates, records.budgets, clock)
     conversations = HistoryRepository()
@@ -199,7 +211,7 @@ def build(
         ),
         feedback=feedback,
         turns=turns,
-        aclose=shared.aclose if shared is not None else None,
+        shared=shared,
     )
 
 
@@ -226,6 +238,8 @@ async def running(services: Services) -> AsyncIterator[None]:
     """
     async with anyio.create_task_group() as lower:
         lower.start_soon(services.broker.run)
+        if services.shared is not None:
+            lower.start_soon(services.shared.coordinate)
         lower.start_soon(services.engines.run)
         lower.start_soon(services.gate.run)
         lower.start_soon(services.records.run, services.gate_view)
@@ -239,8 +253,8 @@ async def running(services: Services) -> AsyncIterator[None]:
         lower.cancel_scope.cancel()
     await services.engines.aclose()
     await services.db.aclose()
-    if services.aclose is not None:
-        await services.aclose()
+    if services.shared is not None:
+        await services.shared.aclose()
 
 
 @dataclass(frozen=True)

@@ -154,6 +154,7 @@ class IdentityCache:
             via=Via.KEY,
             key_id=holder.credential_id,
             plan=holder.plan,
+            network=holder.network,
         )
         return _Known(principal, self._until_s(), None)
 
@@ -179,6 +180,7 @@ class IdentityCache:
             via=Via.SESSION,
             session_id=holder.credential_id,
             plan=holder.plan,
+            network=holder.network,
         )
         return _Known(principal, self._until_s(), expires_at)
 
@@ -199,7 +201,7 @@ class IdentityCache:
 
     async def _listen(self) -> None:
         """Forget who was changed in another process."""
-        with self._broker.subscribe(FORGET) as changes:
+        with self._broker.subscribe(FORGET, stays=True) as changes:
             async for user_id in changes:
                 self._forget_here(None if user_id is None else UserId(user_id.decode()))
 

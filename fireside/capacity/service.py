@@ -60,6 +60,7 @@ class Gate:
         new_id: NewId,
         policy: Policy | None = None,
         note: Callable[[str, Band, str], None] | None = None,
+        scheduler: Scheduler | None = None,
     ) -> None:
         self._catalog = catalog
         self._settings = settings
@@ -69,7 +70,7 @@ class Gate:
         self._seen_version = -1
         self._places_at = 0.0
         self.lengths = LengthPredictor()
-        self.scheduler = Scheduler(policy or default_policy(), clock.monotonic_s())
+        self.scheduler = scheduler or Scheduler(policy or default_policy(), clock.monotonic_s())
         self.tickets: dict[str, Ticket] = {}
         self.leases: dict[str, Lease] = {}
         self._refusals: deque[tuple[float, str]] = deque(maxlen=MAX_REFUSALS)
@@ -91,6 +92,10 @@ class Gate:
     def set_policy(self, policy: Policy) -> None:
         """Decide by another policy from now on; whoever waits keeps their place."""
         self.scheduler.set_policy(policy)
+
+    def receive(self, decisions: Iterable[Decision]) -> None:
+        """Carry out what was decided in another process."""
+        self._handle(decisions)
 
     async def run(self) -> None:
         """Look at what time changes, until cancelled."""

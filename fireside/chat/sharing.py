@@ -113,7 +113,7 @@ class Sharing:
             self._refused.add(turn.id)
 
     async def _listen(self) -> None:
-        with self._broker.subscribe(NUDGES) as nudges:
+        with self._broker.subscribe(NUDGES, stays=True) as nudges:
             async for payload in nudges:
                 wish = _LOOK if payload is None else _decode_wish(payload)
                 found = self.running.get(wish.turn_id)

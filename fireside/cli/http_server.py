@@ -15,7 +15,11 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from fireside.api.logs import LogWriter, configure_logging
 from fireside.app import Services, Shared, asgi, build
+from fireside.capacity.policy import default_policy
+from fireside.capacity.sharing import SharedScheduler
 from fireside.errors import BackendFailed, UserError
+from fireside.kit.clock import SystemClock
+from fireside.kit.ids import new_id
 from fireside.settings import Settings
 
 LEAVE_S = 10.0
@@ -39,6 +43,7 @@ def connect_shared(settings: Settings, *, is_alone_on_host: bool = True) -> Shar
             hint="Set db.url to postgresql://USER@HOST/NAME, or leave valkey.url empty.",
         )
     try:
+        from fireside.capacity.backends.valkey_gate import GateCoordination
         from fireside.chat.backends.valkey_relay import ValkeyRelay
         from fireside.kit.valkey import Valkey
         from fireside.kit.valkey_broker import ValkeyBroker
@@ -52,7 +57,10 @@ def connect_shared(settings: Settings, *, is_alone_on_host: bool = True) -> Shar
     broker = ValkeyBroker(valkey)
     chat = settings.chat
     relay = ValkeyRelay(valkey, broker, chat.journal_interval_s, max(10.0, chat.keep_ended_s))
-    return Shared(broker, relay, valkey.aclose, is_alone_on_host)
+    clock = SystemClock()
+    scheduler = SharedScheduler(default_policy(), clock.monotonic_s(), new_id())
+    gate = GateCoordination(valkey, broker, scheduler, clock)
+    return Shared(broker, relay, scheduler, gate.run, valkey.aclose, is_alone_on_host)
 
 
 async def serve_until_stopped(

@@ -52,6 +52,11 @@ new_id: NewId = Uuid7Factory()
 """The process-wide factory; services receive it (or a seeded one) through their constructor."""
 
 
+def made_at_s(id: str) -> float:
+    """When a UUIDv7 was made, in seconds since 1970. Raises ValueError for what is no UUID."""
+    return (uuid.UUID(id).int >> 80) / 1000
+
+
 def is_uuid(text: str) -> bool:
     """Whether `text` is a UUID in its canonical 36-character form."""
     try:

@@ -29,6 +29,7 @@ class Subscription:
         self._ended = False
         self._wake = anyio.Event()
         self._num_unconfirmed = num_unconfirmed
+        self.stays = False
         self._is_awaited = False
 
     @property
@@ -116,10 +117,11 @@ class Broker:
             subscription.put(payload)
 
     @contextmanager
-    def subscribe(self, *topics: str) -> Iterator[Subscription]:
-        """Listen to all of `topics` until the block ends."""
+    def subscribe(self, *topics: str, stays: bool = False) -> Iterator[Subscription]:
+        """Listen to all of `topics` until the block ends. `stays`: also when the broker closes."""
         subscription = self._subscription(topics)
-        if self._closed:
+        subscription.stays = stays
+        if self._closed and not stays:
             subscription.end()
         for topic in topics:
             self._topics.setdefault(topic, set()).add(subscription)
@@ -134,11 +136,12 @@ class Broker:
             self._topics_left()
 
     def close(self) -> None:
-        """End every subscription, those to come included; this process is leaving."""
+        """Send all readers away, those to come included; this process is leaving."""
         self._closed = True
         for listeners in self._topics.values():
             for subscription in listeners:
-                subscription.end()
+                if not subscription.stays:
+                    subscription.end()
 
     def _subscription(self, topics: tuple[str, ...]) -> Subscription:
         return Subscription()
