@@ -57,6 +57,9 @@ OPEN_TO_EVERYBODY = {
 READ_BY_MACHINES = {"GET /api/admin/capacity/forecast"}
 """What an administrator's key may read of their pages, with the scope for metrics."""
 
+NUMBERS = {"version": "1"}
+"""Path parameters that are no ids."""
+
 PAGE = {"/", "/{path}"}
 """The page's own files, and the 404 of everything that is nowhere else."""
 
@@ -133,7 +136,10 @@ class Operation:
     def url(self, values: MutableMapping[str, str]) -> str:
         parts = self.path.split("/")
         return "/".join(
-            values.get(part[1:-1], new_id()) if part.startswith("{") else part for part in parts
+            values.get(part[1:-1], NUMBERS.get(part[1:-1]) or new_id())
+            if part.startswith("{")
+            else part
+            for part in parts
         )
 
 
