@@ -171,7 +171,10 @@ class NumberedSplitter:
         self._plain = Splitter()
 
     def feed(self, chunk: bytes) -> list[tuple[int, bytes]]:
-        """The (number, data) pairs that `chunk` completes; comments are dropped."""
+        """The (number, data) pairs that `chunk` completes.
+
+        Comments are dropped, and so are passing remarks, which have a name and no number.
+        """
         *frames, self._rest = (self._rest + chunk).split(b"\n\n")
         found = []
         for frame in frames:
@@ -179,5 +182,6 @@ class NumberedSplitter:
             for line in frame.split(b"\n"):
                 if line.startswith(b"id: "):
                     number = int(line[4:])
-            found += [(number, data) for data in self._plain.feed(frame + b"\n\n")]
+            if not frame.startswith(b"event:"):
+                found += [(number, data) for data in self._plain.feed(frame + b"\n\n")]
         return found

@@ -35,6 +35,7 @@ class Budgets(msgspec.Struct, kw_only=True):
     num_served: int = 0
     num_refused: int = 0
     num_other: int = 0
+    num_without_limits: int = 0  # refusals without x-ratelimit headers
     most_overspent: int = 0
     least_spent: int = 0
     freed_after_s: float = -1.0
@@ -82,6 +83,9 @@ def budgets(rig: Rig) -> Budgets:
                 found.num_served += outcomes.count("ok")
                 found.num_refused += outcomes.count("refused")
                 found.num_other += len(outcomes) - outcomes.count("ok") - outcomes.count("refused")
+                found.num_without_limits += sum(
+                    1 for x in came.attempts if x.outcome == "refused" and not x.has_limits
+                )
                 found.details += [
                     f"{x.outcome} {x.status} {x.detail}"[:100]
                     for x in came.attempts
@@ -299,9 +303,10 @@ def budget_goals(found: Budgets) -> dict[str, Goal]:
     note = (
         f"{found.num_rounds} x {PARALLEL} calls at once on {BUDGET_TOKENS} tokens: "
         f"{found.num_served} served, {found.num_refused} refused, {found.num_other} other; the "
-        f"least that was spent {found.least_spent}; {found.details[:2]}"
+        f"least that was spent {found.least_spent}; {found.num_without_limits} refusals without "
+        f"x-ratelimit headers {found.details[:2]}"
     )
-    held = found.num_refused > 0 and found.least_spent > 0
+    held = found.num_refused > 0 and found.least_spent > 0 and not found.num_without_limits
     spent = goal(found.most_overspent, "<= 0 tokens", found.most_overspent == 0 and held, note=note)
     lines = {"O6.overspent": spent}
     if freed >= 0 or found.num_rounds >= BUDGET_ROUNDS:
