@@ -180,7 +180,8 @@ def build(
         num_running_turns=lambda: turns.num_running,
         journal_lag_s=lambda: journal.lag_s,
         engines=lambda: [
-            EngineFigures(engine.name, engine.ok, engine.restarts) for engine in engines.figures()
+            EngineFigures(engine.name, engine.ok, engine.restarts, engine.load)
+            for engine in engines.figures()
         ],
         num_usage_dropped=lambda: meter.num_dropped,
         num_log_lines_dropped=lambda: log_writer.num_dropped if log_writer is not None else 0,

@@ -15,20 +15,31 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from fireside.billing.domain import UsageEntry
+from fireside.engine.ports import EngineLoad
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 TTFT_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 INTER_TOKEN_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 2.5)
 
+STATED = {
+    "slots": "Replies the engine says it can write at once.",
+    "running": "Requests the engine says it is at work on.",
+    "waiting": "Requests the engine says are waiting in it.",
+    "kv_used": "Share of the engine's cache memory in use.",
+    "prefix_hit_rate": "Share of prompt tokens of the last seconds that the engine had kept.",
+}
+"""What engines state about themselves: fields of EngineLoad, each a gauge."""
+
 
 @dataclass(frozen=True)
 class EngineFigures:
-    """One engine, as the operator sees it."""
+    """One engine, as the operator sees it; `load` is what it states about itself."""
 
     name: str
     up: bool
     num_restarts: int = 0
+    load: EngineLoad | None = None
 
 
 @dataclass(frozen=True)
@@ -175,11 +186,21 @@ class _Probed(Collector):
         restarts = CounterMetricFamily(
             "fireside_engine_restarts", "Restarts of an engine's process.", labels=["engine"]
         )
+        loads = [_gauge_by_engine(f"fireside_engine_{name}", help) for name, help in STATED.items()]
         for engine in probes.engines():
             up.add_metric([engine.name], float(engine.up))
             restarts.add_metric([engine.name], engine.num_restarts)
+            for name, gauge in zip(STATED, loads, strict=True):
+                value = getattr(engine.load, name, None)
+                if value is not None:
+                    gauge.add_metric([engine.name], value)
         yield up
         yield restarts
+        yield from loads
+
+
+def _gauge_by_engine(name: str, help: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, help, labels=["engine"])
 
 
 def _gauge(name: str, help: str, value: float) -> Metric:

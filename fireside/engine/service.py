@@ -27,6 +27,7 @@ from fireside.engine.embedded import EmbeddedModel
 from fireside.engine.errors import NoEngine
 from fireside.engine.kept import KeptModel
 from fireside.engine.library import LibraryModel, ModelLibrary
+from fireside.engine.ports import EngineLoad
 from fireside.engine.remote import RemoteEngines
 from fireside.engine.repository import EngineRepository
 from fireside.engine.settings import EngineSettings
@@ -52,6 +53,7 @@ class EngineFigure(msgspec.Struct, frozen=True):
     name: str
     ok: bool
     restarts: int
+    load: EngineLoad | None = None
 
 
 class NewEngine(msgspec.Struct, frozen=True):
@@ -134,7 +136,9 @@ class EngineService:
         own = []
         if self._settings.embedded:
             own.append(EngineFigure(EMBEDDED, self.embedded.is_ok, self.embedded.restarts))
-        return own + [EngineFigure(each.name, each.ok, 0) for each in self.remote.views()]
+        loads = self.remote.loads()
+        views = self.remote.views()
+        return own + [EngineFigure(each.name, each.ok, 0, loads.get(each.name)) for each in views]
 
     async def add(self, tx: Transaction, new: NewEngine) -> EngineRecord:
         """Store an engine. Raises UserError for a bad name or address, Conflict for a taken name.

@@ -16,6 +16,7 @@ from fireside.api.metrics import EngineFigures, Metrics, Probes
 from fireside.api.operator import operator_controllers
 from fireside.api.settings import ApiSettings
 from fireside.engine.errors import NoEngine
+from fireside.engine.ports import EngineLoad
 from fireside.kit.clock import SystemClock
 from tests.api.conftest import ADMIN_KEY, KEY, Server
 
@@ -55,7 +56,10 @@ def test_what_happens_is_on_the_metrics_page(server: Server) -> None:
     server.metrics.probes = Probes(
         num_running_turns=lambda: 2,
         journal_lag_s=lambda: 0.25,
-        engines=lambda: [EngineFigures("told", up=True, num_restarts=3)],
+        engines=lambda: [
+            EngineFigures("told", up=True, num_restarts=3),
+            EngineFigures("busy", up=True, load=EngineLoad(running=7, waiting=2, kv_used=0.5)),
+        ],
         num_usage_dropped=lambda: 4,
         num_log_lines_dropped=lambda: 5,
     )
@@ -79,6 +83,10 @@ def test_what_happens_is_on_the_metrics_page(server: Server) -> None:
     assert seen["fireside_journal_lag_seconds"] == 0.25
     assert seen['fireside_engine_up{engine="told"}'] == 1
     assert seen['fireside_engine_restarts_total{engine="told"}'] == 3
+    assert seen['fireside_engine_running{engine="busy"}'] == 7
+    assert seen['fireside_engine_waiting{engine="busy"}'] == 2
+    assert seen['fireside_engine_kv_used{engine="busy"}'] == 0.5
+    assert not any("slots" in name or "hit_rate" in name for name in seen), "they were not stated"
     assert seen["fireside_usage_dropped_total"] == 4
     assert seen["fireside_log_lines_dropped_total"] == 5
     assert not any("nobody" in name or "nope" in name for name in seen)
