@@ -99,6 +99,7 @@ class AuthController(Controller):
             name=data.name,
             password_hash=await accounts.gate.hash(data.password),
             invite=data.invite,
+            address=device_of(request).address,
         )
         async with db.write() as tx:
             user = await accounts.sign_up(tx, wish)

@@ -26,6 +26,7 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     scopes: frozenset[Scope]
     plan: str
+    network: str
 
 
 class CredentialRepository:
@@ -38,6 +39,7 @@ class CredentialRepository:
                 UserRow.id.label("user_id"),
                 UserRow.role,
                 UserRow.plan,
+                UserRow.network,
                 ApiKeyRow.id,
                 ApiKeyRow.created_at,
                 ApiKeyRow.scopes,
@@ -59,6 +61,7 @@ class CredentialRepository:
             created_at=row.created_at,
             scopes=frozenset(_SCOPES.decode(row.scopes)),
             plan=row.plan or "",
+            network=row.network or "",
         )
 
     async def session_holder(
@@ -70,6 +73,7 @@ class CredentialRepository:
                 UserRow.id.label("user_id"),
                 UserRow.role,
                 UserRow.plan,
+                UserRow.network,
                 LoginSessionRow.id,
                 LoginSessionRow.created_at,
                 LoginSessionRow.expires_at,
@@ -91,6 +95,7 @@ class CredentialRepository:
             created_at=row.created_at,
             scopes=frozenset(Scope),
             plan=row.plan or "",
+            network=row.network or "",
         )
         return holder, row.expires_at
 

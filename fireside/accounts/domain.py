@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -77,7 +78,8 @@ class Principal(msgspec.Struct, frozen=True):
     """The identified caller of one request.
 
     `session_id` is the login session and `key_id` the API key that identified it; exactly one of
-    them is set. A session holds every scope. `plan` is "" where nobody was given one.
+    them is set. A session holds every scope. `plan` is "" where nobody was given one, `network` is
+    the one the account was made from, "" where that is not known.
     """
 
     user_id: UserId
@@ -87,6 +89,7 @@ class Principal(msgspec.Struct, frozen=True):
     session_id: str | None = None
     key_id: str | None = None
     plan: str = ""
+    network: str = ""
 
 
 class Access(StrEnum):
@@ -192,9 +195,28 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     last_seen_at: datetime | None = None
     plan: str = ""
+    network: str = ""
 
     def __repr__(self) -> str:
         return f"User({self.id}, {self.role.value}, {self.status.value})"
+
+
+def network_of(address: str) -> str:
+    """The network an address belongs to: its /24 or, for IPv6, its /48; "" where it has none.
+
+    Loopback and private addresses have none: behind them are this machine, one household, or a
+    proxy that hides everybody.
+    """
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return ""
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
+        found = found.ipv4_mapped
+    if not found.is_global:
+        return ""
+    bits = 24 if found.version == 4 else 48
+    return str(ipaddress.ip_network(f"{found}/{bits}", strict=False))
 
 
 class Device(msgspec.Struct, frozen=True):

@@ -39,6 +39,7 @@ _USER = (
     UserRow.created_at,
     UserRow.last_seen_at,
     UserRow.plan,
+    UserRow.network,
 )
 _USER_BY_ID = select(*_USER).where(UserRow.id == bindparam("user"))  # run in every turn: built once
 _PREFERENCES = msgspec.json.Decoder(Preferences)
@@ -69,6 +70,7 @@ class UserRepository:
             status=user.status.value,
             password_hash=password_hash,
             preferences=msgspec.json.encode(user.preferences),
+            network=user.network or None,
             created_at=user.created_at,
             updated_at=user.created_at,
         )
@@ -298,4 +300,5 @@ def _user(row: Row[*tuple[Any, ...]]) -> User:
         created_at=row.created_at,
         last_seen_at=row.last_seen_at,
         plan=row.plan or "",
+        network=row.network or "",
     )

@@ -27,6 +27,7 @@ from fireside.accounts.domain import (
     check_an_admin_remains,
     check_key_scopes,
     checked_name,
+    network_of,
     normal_email,
     role_at_sign_up,
     session_end,
@@ -59,6 +60,7 @@ class SignUp(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     password_hash: str
     invite: str | None = None
+    address: str = ""
 
     def __repr__(self) -> str:
         return "SignUp()"
@@ -133,7 +135,9 @@ class AccountService:
             role = role_at_sign_up(
                 policy.mode, invite, invited=wish.invite is not None, email=email, now=now
             )
-        user = self.new_user(email, name, role)
+        user = msgspec.structs.replace(
+            self.new_user(email, name, role), network=network_of(wish.address)
+        )
         await self.users.insert(tx, user, wish.password_hash)
         return user
 

@@ -33,6 +33,7 @@ class UserRow(Base):
     password_hash: Mapped[str | None] = mapped_column(String(255))
     preferences: Mapped[bytes] = mapped_column(Json)
     plan: Mapped[str | None] = mapped_column(String(64))
+    network: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_seen_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -12,14 +12,18 @@ from fireside.capacity.leases import Wanted
 from fireside.capacity.policy import Band, PlanPolicy, Policy
 from fireside.conversation.message import UserId
 from fireside.engine.ports import Capability
+from fireside.kit.ids import made_at_s
+
+DAY_S = 86_400.0
 
 
 class Customer(msgspec.Struct, frozen=True):
-    """A person with the rules of their plan."""
+    """A person with the rules of their plan. `cluster`: fresh accounts whose share is one."""
 
     user_id: UserId
     plan: str
     rules: PlanPolicy
+    cluster: str = ""
 
     @property
     def salt(self) -> str:
@@ -41,7 +45,7 @@ class Customer(msgspec.Struct, frozen=True):
         return Wanted(
             model=model,
             band=rules.band,
-            flow=self.user_id,
+            flow=self.cluster or self.user_id,
             need=need,
             weight=rules.weight,
             subject=self.user_id,
@@ -85,9 +89,22 @@ def degradation(
     )
 
 
-def customer(policy: Policy, user_id: UserId, plan: str, role: UserRole) -> Customer:
-    """The person under `policy`. A plan that was taken away counts as the default one."""
+def cluster_of(policy: Policy, user_id: UserId, network: str, now_s: float) -> str:
+    """The flow that a fresh account shares with others made in the same network; "" for none.
+
+    A thousand accounts made by one hand get what one person gets. `now_s`: since 1970.
+    """
+    if not network or now_s - made_at_s(user_id) > policy.fresh_account_days * DAY_S:
+        return ""
+    return f"network {network}"
+
+
+def customer(
+    policy: Policy, user_id: UserId, plan: str, role: UserRole, cluster: str = ""
+) -> Customer:
+    """The person under `policy`. A plan that was taken away counts as the default one, and who was
+    put on a plan is nobody's cluster."""
     name = plan if plan in policy.plans else ""
     if not name:
         name = policy.admin_plan if role is UserRole.ADMIN else policy.default_plan
-    return Customer(user_id, name, policy.plans[name])
+    return Customer(user_id, name, policy.plans[name], "" if plan == name else cluster)

@@ -247,6 +247,7 @@ class TurnOpener:
             anchor=anchor,
             plan=person.plan,
             role=person.role,
+            network=person.network,
         )
 
     async def _line(

@@ -17,7 +17,7 @@ from fireside.accounts.domain import UserRole
 from fireside.billing.domain import Feature, UsageEntry, UsageStatus
 from fireside.billing.service import Meter
 from fireside.capacity.allowance import Allowances
-from fireside.capacity.customers import Customer, customer
+from fireside.capacity.customers import Customer, cluster_of, customer
 from fireside.capacity.generation import GatedGeneration
 from fireside.capacity.leases import Lease, Wanted
 from fireside.capacity.service import Gate
@@ -54,6 +54,7 @@ class ReplyJob(msgspec.Struct, frozen=True):
     anchor: MessageId | None = None
     plan: str = ""
     role: UserRole = UserRole.MEMBER
+    network: str = ""
     engine_wait_s: float | None = (
         None  # how long an engine is waited for; None: as long as it takes
     )
@@ -130,7 +131,9 @@ class ReplyRunner:
 
     async def _stream(self, reply: _Reply, attempt: int) -> StreamEvent:
         log, job = reply.log, reply.job
-        asking = customer(self._gate.policy, log.owner_id, job.plan, job.role)
+        policy, now_s = self._gate.policy, self._clock.now().timestamp()
+        cluster = cluster_of(policy, log.owner_id, job.network, now_s) if job.network else ""
+        asking = customer(policy, log.owner_id, job.plan, job.role, cluster)
 
         def build(lease: Lease, _begun: Message | None) -> GenerationRequest:
             reply.deadline.deadline = anyio.current_time() + self._settings.turn_timeout_s

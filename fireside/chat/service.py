@@ -189,6 +189,7 @@ class TurnService:
             target.model,
             plan=who.plan,
             role=who.role,
+            network=who.network,
         )
         self._spawn(log, job, None)
         return StartedTurn(log.turn_id, None, reply)

@@ -6,7 +6,7 @@ import anyio
 import httpx
 import pytest
 
-from fireside.accounts.domain import UserRole
+from fireside.accounts.domain import UserRole, network_of
 from fireside.accounts.service import SignUp
 from fireside.accounts.settings import AccountsSettings
 from fireside.db.database import Database, connect
@@ -294,3 +294,30 @@ async def test_ten_thousand_parallel_first_sign_ups_make_exactly_one_administrat
             tasks.start_soon(sign_up, number)
     assert len(roles) == 10_000
     assert roles.count(UserRole.ADMIN) == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("8.8.4.77", "8.8.4.0/24"),
+        ("::ffff:8.8.4.77", "8.8.4.0/24"),
+        ("2606:4700:10:20::1", "2606:4700:10::/48"),
+        ("127.0.0.1", ""),
+        ("192.168.1.7", ""),
+        ("fe80::1", ""),
+        ("unix", ""),
+        ("", ""),
+    ],
+)
+def test_an_account_remembers_the_network_it_was_made_from(address: str, network: str) -> None:
+    assert network_of(address) == network
+
+
+async def test_the_network_of_a_sign_up_is_known_of_its_sessions(instance: Instance) -> None:
+    async with instance.client("8.8.4.77") as client:
+        made = await client.post("/api/auth/sign-up", json=wish("first@example.org"))
+        assert made.status_code == 201
+        secret = next(iter(client.cookies.values()))
+    found = await instance.accounts.identities.by_session(secret)
+    assert found is not None
+    assert found.network == "8.8.4.0/24"

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from fireside.accounts.domain import UserRole
-from fireside.capacity.customers import Degradation, customer, degradation
+from fireside.capacity.customers import Degradation, cluster_of, customer, degradation
 from fireside.capacity.generation import GatedGeneration
 from fireside.capacity.ladder import Rung
 from fireside.capacity.leases import Interruption, Lease, Ticket, Wanted
@@ -318,3 +318,18 @@ def test_who_is_asking_decides_the_band_and_what_is_given_up_first() -> None:
     smaller = degradation(policy, free, Rung.SMALL_MODEL, small_ready=True)
     assert smaller is not None and smaller.model == "small"
     assert free.salt == plus.salt != customer(policy, UserId("v"), "", UserRole.MEMBER).salt
+
+
+def test_fresh_accounts_of_one_network_share_like_one_person() -> None:
+    policy = default_policy()
+    clock = SystemClock()
+    now_s = clock.now().timestamp()
+    ann, ben = UserId(new_id()), UserId(new_id())
+    shared = cluster_of(policy, ann, "203.0.113.0/24", now_s)
+    assert shared == cluster_of(policy, ben, "203.0.113.0/24", now_s) != ""
+    assert cluster_of(policy, ann, "", now_s) == ""
+    assert cluster_of(policy, ann, "203.0.113.0/24", now_s + 4 * 86_400) == ""
+    fresh = customer(policy, ann, "", UserRole.MEMBER, shared)
+    assert fresh.wants("m", prompt_tokens=1).flow == shared
+    paying = customer(policy, ann, "plus", UserRole.MEMBER, shared)
+    assert paying.wants("m", prompt_tokens=1).flow == ann

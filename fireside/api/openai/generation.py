@@ -29,7 +29,7 @@ from fireside.api.settings import ApiSettings
 from fireside.billing.domain import Feature, UsageStatus
 from fireside.billing.service import Meter
 from fireside.capacity.allowance import Allowances
-from fireside.capacity.customers import Customer, customer
+from fireside.capacity.customers import Customer, cluster_of, customer
 from fireside.capacity.generation import GatedGeneration
 from fireside.capacity.leases import Lease, Wanted
 from fireside.capacity.service import Gate
@@ -61,7 +61,11 @@ class Gateway:
 
     def customer(self, caller: Principal) -> Customer:
         """The caller as the gate sees them."""
-        return customer(self.gate.policy, caller.user_id, caller.plan, caller.role)
+        policy, now_s = self.gate.policy, self.clock.now().timestamp()
+        cluster = (
+            cluster_of(policy, caller.user_id, caller.network, now_s) if caller.network else ""
+        )
+        return customer(policy, caller.user_id, caller.plan, caller.role, cluster)
 
     async def route(
         self, model: str | None, caller: Principal, need: Capability = Capability.CHAT
