@@ -12,6 +12,7 @@ the replica itself. `fireside deploy ray` writes this file, gate_policy.py and s
 from __future__ import annotations
 
 import asyncio
+import hmac
 import importlib.util
 import json
 import secrets
@@ -75,6 +76,7 @@ class Settings:
     `slots`: sequences that one replica decodes at once. `python`: the interpreter that has vLLM,
     where it is not this one. `forecast`: a file or an address with what the gate's forecast says;
     `forecast_key_file` holds the API key for that address. `flags` are added to vLLM's.
+    `key_file` holds what callers must show as their key; without it everybody is served.
     """
 
     engine: str = "vllm"
@@ -91,6 +93,7 @@ class Settings:
     flags: tuple[str, ...] = ()
     forecast: str = ""
     forecast_key_file: str = ""
+    key_file: str = ""
     upscale_delay_s: float = 10.0
     downscale_delay_s: float = 600.0
 
@@ -184,6 +187,10 @@ class Engine:
 
     def __init__(self, settings: Settings) -> None:
         starts = {"vllm": start_vllm, "llama_cpp": start_llama_cpp}
+        key = Path(settings.key_file).read_text().strip() if settings.key_file else ""
+        if settings.key_file and not key:
+            raise ValueError(f"there is no key in {settings.key_file}")
+        self._bearer = f"Bearer {key}".encode() if key else b""
         self._child = starts[settings.engine](settings)
         self._child.wait_until_ready()
         self._http: aiohttp.ClientSession | None = None
@@ -191,6 +198,10 @@ class Engine:
     async def __call__(self, request: Request) -> Response:
         """Hand one request through. When the client leaves, the model server is told at once."""
         path = request.url.path
+        shown = request.headers.get("authorization", "").encode()
+        if self._bearer and not hmac.compare_digest(shown, self._bearer):
+            error = {"message": "This key is not accepted.", "type": "invalid_api_key"}
+            return JSONResponse({"error": error}, 401)
         if path not in PASSED_ON:
             error = {"message": "There is nothing at this address.", "type": "not_found"}
             return JSONResponse({"error": error}, 404)

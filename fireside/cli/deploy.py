@@ -84,6 +84,11 @@ def deploy() -> None:
     "/api/admin/capacity/forecast, or a file.",
 )
 @click.option("--forecast-key-file", default="", help="A file with an API key for that address.")
+@click.option(
+    "--key-file",
+    default="",
+    help="A file with the key that Fireside must show; it must be there on every machine.",
+)
 @click.option("--flag", "flags", multiple=True, help="One more flag for vLLM (repeatable).")
 @click.option("--python", default="", help="The interpreter that has vLLM, where Ray's has not.")
 @click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
@@ -101,6 +106,7 @@ def ray(  # noqa: PLR0913  one parameter for each option
     cpus: float,
     forecast: str,
     forecast_key_file: str,
+    key_file: str,
     flags: tuple[str, ...],
     python: str,
     port: int,
@@ -124,6 +130,7 @@ def ray(  # noqa: PLR0913  one parameter for each option
         "cpus": cpus,
         "forecast": _absolute(forecast),
         "forecast_key_file": _absolute(forecast_key_file),
+        "key_file": _absolute(key_file),
         "flags": flags,
         "python": python,
     }
@@ -137,7 +144,8 @@ def ray(  # noqa: PLR0913  one parameter for each option
     click.echo(f"  cd {out} && serve run {SERVE_FILE}")
     click.echo("Then, where Fireside runs:")
     total = replicas[1] * slots
-    click.echo(f"  fireside engine add ray http://HOST:{port}/v1 --slots {total}")
+    key = f" --api-key-stdin < {key_file}" if key_file else ""
+    click.echo(f"  fireside engine add ray http://HOST:{port}/v1 --slots {total}{key}")
 
 
 def serve_yaml(args: dict[str, object], folder: Path, port: int) -> str:

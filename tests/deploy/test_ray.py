@@ -26,13 +26,14 @@ from fireside.conversation.event import TextDelta
 from fireside.engine.backends.openai_compatible import OpenAICompatibleEngine
 from fireside.engine.ports import EngineLoad, GenerationRequest, Sampling, TextPrompt
 from fireside.engine.settings import EngineSettings
-from fireside.errors import FiresideError
+from fireside.errors import BackendFailed, FiresideError
 from tests.engine import vllm_server
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVE = ROOT / ".venv-ray" / "bin" / "serve"
 RESULTS = ROOT / "bench" / "results" / "ray_serve.json"
 NAME = "smollm2-135m"
+KEY = "a-key-for-the-engines"
 GGUF = ROOT / ".models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 pytestmark = [
@@ -54,10 +55,12 @@ class Application:
             self.port = probe.getsockname()[1]
         self.forecast = folder / "forecast.json"
         self.forecast.write_text('{"slots_needed": 0}')
+        (folder / "key").write_text(f"{KEY}\n")
         app = folder / "app"
         command = [sys.executable, "-m", "fireside", "deploy", "ray", "--out", str(app)]
         command += ["--name", NAME, "--slots", "2", "--context", "2048", "--cpus", "0.5"]
         command += ["--port", str(self.port), "--forecast", str(self.forecast), *options]
+        command += ["--key-file", str(folder / "key")]
         subprocess.run(command, check=True, cwd=ROOT)
         config = (app / "serve.yaml").read_text()
         config += "      upscale_delay_s: 1.0\n      downscale_delay_s: 3.0\n"
@@ -117,6 +120,10 @@ def application(folder: Path, *options: str) -> Iterator[Application]:
         started.stop()
 
 
+def client(app: Application, key: str = KEY) -> OpenAICompatibleEngine:
+    return OpenAICompatibleEngine("ray", app.url, EngineSettings(max_attempts=1), api_key=key)
+
+
 async def until(condition: Callable[[], bool], seconds: float) -> float:
     began = time.monotonic()
     while not condition():
@@ -156,12 +163,16 @@ async def test_llama_cpp_replicas_follow_the_forecast(tmp_path: Path) -> None:
     options = ("--engine", "llama_cpp", "--model", str(GGUF), "--replicas", "1:2")
     figures: dict[str, float] = {}
     with application(tmp_path, *options) as app:
-        engine = OpenAICompatibleEngine("ray", app.url, EngineSettings(max_attempts=1))
+        engine = client(app)
         figures["start_s"] = await until_it_answers(app, engine)
         (model,) = await engine.models()
         assert (model.name, model.context_tokens) == (NAME, 2048)
         assert await engine.load() == EngineLoad(), "one replica's figures are not the fleet's"
         assert len(app.servers()) == 1
+        stranger = client(app, key="another")
+        with pytest.raises(BackendFailed, match="did not accept the key"):
+            await stranger.models()
+        await stranger.aclose()
 
         app.forecast.write_text(json.dumps({"slots_needed": 3}))
         figures["second_replica_s"] = await until(lambda: len(app.servers()) == 2, 120)
@@ -205,7 +216,7 @@ async def test_a_vllm_replica_answers_and_ends_with_its_replica(
     options = ("--engine", "vllm", "--model", str(vllm_server.MODEL), "--gpus", "0")
     options += ("--python", str(vllm_server.PYTHON), "--flag=--enforce-eager")
     with application(tmp_path, *options, "--flag=--dtype=bfloat16") as app:
-        engine = OpenAICompatibleEngine("ray", app.url, EngineSettings(max_attempts=1))
+        engine = client(app)
         await until_it_answers(app, engine)
         (model,) = await engine.models()
         assert (model.name, model.context_tokens) == (NAME, 2048)

@@ -148,7 +148,8 @@ async def test_figures_are_capped() -> None:
     async with engine_at("vllm") as (engine, server):
         await engine.models()
         server.pages["/metrics"] = (
-            "vllm:num_requests_running 1e300\nvllm:kv_cache_usage_perc 99\n"
+            "vllm:num_requests_running 1e308\nvllm:num_requests_running 1e308\n"
+            "vllm:kv_cache_usage_perc 99\n"
             "vllm:prefix_cache_queries_total 10\nvllm:prefix_cache_hits_total 70\n"
         )
         assert await engine.load() == EngineLoad(

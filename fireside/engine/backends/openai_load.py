@@ -15,6 +15,7 @@ LOAD_TIMEOUT_S = 2.0
 MAX_METRICS_BYTES = 4 * 1024 * 1024
 MAX_SLOTS = 4096
 MAX_COUNT = 1_000_000
+MAX_TOKENS = 1e18
 
 
 class _Names(msgspec.Struct, frozen=True):
@@ -114,16 +115,19 @@ def figures(body: bytes, names: _Names) -> Figures:
 
     def count(candidates: tuple[str, ...]) -> int | None:
         found = series(candidates)
-        return min(MAX_COUNT, int(sum(found))) if found else None
+        return int(min(MAX_COUNT, sum(found))) if found else None
+
+    def tokens(candidates: tuple[str, ...]) -> float | None:
+        found = series(candidates)
+        return min(MAX_TOKENS, sum(found)) if found else None
 
     kv_used = series(names.kv_used)
-    asked, found = series(names.asked), series(names.found)
     return Figures(
         running=count(names.running),
         waiting=count(names.waiting),
         kv_used=min(1.0, max(kv_used)) if kv_used else None,
-        asked=sum(asked) if asked else None,
-        found=sum(found) if found else None,
+        asked=tokens(names.asked),
+        found=tokens(names.found),
     )
 
 
