@@ -116,7 +116,7 @@ class Scheduler:
             pool.resuming.append(ask)
             self._wait(Wait(ask, now, now + HOUR_S, None))
             return Waiting(ask.id, 1, None)
-        if pool.may_start(ask) and pool.is_next(ask):
+        if pool.may_start(ask) and pool.is_next(ask, now):
             engine = self._place(pool, ask, now)
             if engine is not None:
                 return self._start(pool, ask, engine, now)
@@ -291,7 +291,7 @@ class Scheduler:
         engine.begin(run, now)
         self.runs[ask.id] = run
         pool.running[ask.band] += 1
-        pool.queues[ask.band].start(ask, cost)
+        pool.queues[ask.band].start(ask, cost, now)
         if ask.prefix:
             self._homes.pop(ask.prefix, None)
             self._homes[ask.prefix] = engine.name
@@ -346,7 +346,7 @@ class Scheduler:
         waiting = [band for band in BANDS if pool.queues[band].num_waiting]
         owed = [band for band in waiting if pool.is_owed(band)]
         for band in (*owed, *waiting):
-            found = pool.pop(band)
+            found = pool.pop(band, now)
             if found is not None:
                 engine = self._place(pool, found, now)
                 assert engine is not None, "it was asked for one that fits"
@@ -366,8 +366,9 @@ class Scheduler:
         raw_s = raw_wait_s(pool, ask.band, ahead) if pool.slots else None
         shown = pool.calibration[ask.band].estimate(raw_s) if raw_s is not None else None
         if shown is not None:
-            refused = refusal(pool, ask, shown, now)
+            refused = refusal(pool, ask, ahead, shown, now)
             if refused is not None:
+                queue.refuse(ask, now)
                 return refused
         deadline = since + rules.first_token_s
         self._wait(Wait(ask, since, since + rules.patience_s, raw_s))

@@ -20,6 +20,8 @@ from collections.abc import Callable, Iterator
 
 from fireside.capacity.asks import Ask
 
+LEVEL_S = 5.0  # without two that wait at once, and nobody is ahead of anybody
+CALM_S = 30.0  # without anybody waiting or refused
 FORGET_HALF_LIVES = 5  # after which what is left of an excess does not matter
 
 
@@ -34,6 +36,7 @@ class Flow:
         "most_running",
         "num_running",
         "order",
+        "refused_at",
         "waiting",
         "weight",
     )
@@ -46,6 +49,7 @@ class Flow:
         self.num_running = 0
         self.most_running = 0  # 0: no limit
         self.idle_since: float | None = None
+        self.refused_at = -math.inf
         self.in_line = False  # it waits, and may run more than it does
         self.waiting: list[tuple[float, int, Ask]] = []  # by deadline, then arrival
 
@@ -67,11 +71,15 @@ class FairQueue:
         self._num_with: list[int] = [0]  # how many flows have at least that many waiting
         self._floor = 0.0
         self._tie = 0
+        self._contended_at = -CALM_S
+        self._level, self._level_at = 0.0, -math.inf  # of those served while several wait
+        self._due: deque[tuple[float, int, Ask]] = deque()  # by arrival, gone ones among them
         self._idle: deque[tuple[float, str]] = deque()
 
     def push(self, ask: Ask, deadline: float, now: float) -> None:
         """Let an ask wait in its flow."""
         flow = self._flow(ask)
+        self._contended_at = now
         flow.most_running = ask.max_running
         self._tie += 1
         if not flow.waiting:
@@ -80,6 +88,7 @@ class FairQueue:
         flow.idle_since = None
         entry = (deadline, self._tie, ask)
         self._entries[ask.id] = entry
+        self._due.append(entry)
         insort(flow.waiting, entry)
         length = len(flow.waiting)
         if length >= len(self._num_with):
@@ -88,20 +97,35 @@ class FairQueue:
         self.num_waiting += 1
         self._enter(flow)
 
-    def pop(self, fits: Callable[[Ask], bool], most_passed: int | None = None) -> Ask | None:
-        """The next ask, by flow; flows whose first ask does not fit are passed over."""
+    def pop(
+        self,
+        fits: Callable[[Ask], bool],
+        now: float,
+        most_passed: int | None = None,
+        due_before: float = -math.inf,
+        most_excess: float = 0.0,
+    ) -> Ask | None:
+        """The next ask, by flow; flows whose first ask does not fit are passed over.
+
+        One that was let in and whose deadline comes before `due_before` goes first: those who come
+        later, with less service, were counted on when it was let in, but not how many.
+        """
+        while self._due and self._due[0][2].id not in self._entries:
+            self._due.popleft()
+        if self._due and self._due[0][0] < due_before and fits(self._due[0][2]):
+            entry = self._due.popleft()
+            flow = self.flows[entry[2].flow]
+            # Not a flow that has had more than the others: it knew how long it would wait.
+            if flow.counter <= self._least_counter() + most_excess:
+                return self._serve(flow, entry)
         for num_passed, (_, _, flow) in enumerate(self._line):
             if most_passed is not None and num_passed > most_passed:
                 break
-            head = flow.waiting[0]
-            if fits(head[2]):
+            if fits(flow.waiting[0][2]):
+                if len(self._line) > 1:
+                    self._follow_level(flow.counter, now)
                 self._floor = max(self._floor, flow.counter)
-                self._leave(flow)
-                self._take(flow, head)
-                self._tie += 1
-                flow.order = self._tie
-                self._enter(flow)
-                return head[2]
+                return self._serve(flow, flow.waiting[0])
         return None
 
     def peek(self) -> Ask | None:
@@ -119,12 +143,22 @@ class FairQueue:
             self._leave(flow)
             self._rest(flow, now)
 
-    def start(self, ask: Ask, cost: float) -> None:
+    def refuse(self, ask: Ask, now: float) -> None:
+        """It was turned away: for a while its flow counts as one that waits and falls behind.
+
+        Else whoever asks most often would get what those who were refused did not.
+        """
+        flow = self._flow(ask)
+        self._contended_at = flow.refused_at = now
+        if flow.idle_since is None and not flow.num_running and not flow.waiting:
+            self._rest(flow, now)
+
+    def start(self, ask: Ask, cost: float, now: float) -> None:
         """It runs now; its flow is charged."""
         flow = self._flow(ask)
-        if not self.num_waiting:
-            # In quiet times too a flow enters at the level of the last one served, or what somebody
-            # used while there was enough would be held against them later.
+        if not self.num_waiting and now - self._contended_at > CALM_S:
+            # In calm times a flow enters at the level of the last one served, or what somebody used
+            # while there was enough would be held against them later.
             flow.counter = self._floor = max(self._floor, flow.counter)
         flow.num_running += 1
         flow.idle_since = None
@@ -156,6 +190,17 @@ class FairQueue:
         if was_in_line:
             self._enter(flow)
 
+    def num_ahead_of_share(self, key: str, mean_cost: float, now: float) -> int:
+        """How many turns more a flow had than those who were served last while several waited.
+
+        0 in calm times. It keeps a flow that asks all the time from taking every slot for which
+        nobody happens to wait at that moment.
+        """
+        flow = self.flows.get(key)
+        if flow is None or now - self._level_at > LEVEL_S or mean_cost <= 0:
+            return 0
+        return max(0, int((flow.counter - self._level) / mean_cost))
+
     def num_running(self, key: str) -> int:
         """How many of that flow run."""
         flow = self.flows.get(key)
@@ -178,6 +223,8 @@ class FairQueue:
     def ahead(self, key: str, mean_cost: float, now: float) -> int:
         """How many are served before an ask of that flow that came now."""
         flow = self.flows.get(key)
+        if not self._line:
+            return self.num_ahead_of_share(key, mean_cost, now) + self.num_waiting_of(key)
         if flow is None:
             return self._num_before(self._least_counter(), self._tie + 1, mean_cost, None, 0)
         if flow.waiting:
@@ -239,6 +286,8 @@ class FairQueue:
         """The counter with which a flow that did not wait begins to."""
         least = self._least_counter()
         excess = flow.counter - least
+        if excess < 0 and now - flow.refused_at <= CALM_S:
+            return flow.counter
         if excess > 0 and flow.idle_since is not None:
             excess *= math.exp2(-max(0.0, now - flow.idle_since) / self.half_life_s)
         return least + max(0.0, excess)
@@ -260,6 +309,19 @@ class FairQueue:
         if not flow.num_running and not flow.waiting:
             flow.idle_since = now
             self._idle.append((now, flow.key))
+
+    def _follow_level(self, counter: float, now: float) -> None:
+        is_known = now - self._level_at <= LEVEL_S
+        self._level = self._level + 0.2 * (counter - self._level) if is_known else counter
+        self._level_at = now
+
+    def _serve(self, flow: Flow, entry: tuple[float, int, Ask]) -> Ask:
+        self._leave(flow)
+        self._take(flow, entry)
+        self._tie += 1
+        flow.order = self._tie
+        self._enter(flow)
+        return entry[2]
 
     def _take(self, flow: Flow, entry: tuple[float, int, Ask]) -> None:
         self._num_with[len(flow.waiting)] -= 1

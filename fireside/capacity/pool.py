@@ -17,6 +17,10 @@ DEMAND_FALL_S = 120.0
 PRESSURE_TAU_S = 30.0
 SERVED_TAU_S = 60.0  # over which a band gets its own share
 LEND_LOOK = 64  # of those who wait, when a slot can only be lent to a short reply
+DUE = 0.4  # of the time to the first token is left: who was let in goes first now
+FEW_FREE = 16  # so many slots for each one that is free: there is not enough
+FAR_AHEAD = 2  # turns that a flow had more than others
+DUE_EXCESS = 6  # turns more than others: beyond, being let in was no promise
 GRAIN_S = 0.05  # means are not brought up to date more often
 SPREAD = 1.5  # standard deviations of a Poisson number that a reserve covers
 SOON = 0.25  # of the time to the first token: slots that come free by then need not be kept
@@ -172,10 +176,13 @@ class Pool:
             self.queues[ask.band].num_running(ask.flow) < ask.max_running
         )
 
-    def is_next(self, ask: Ask) -> bool:
-        """Whether nobody who waits goes before this newcomer."""
+    def is_next(self, ask: Ask, now: float) -> bool:
+        """Whether nobody goes before this newcomer: of those who wait, or will in a moment."""
         if self.resuming:
             return False
+        if self.free_for(ask.band) <= 1 + self.slots // FEW_FREE:
+            if self.queues[ask.band].num_ahead_of_share(ask.flow, self.cost, now) >= FAR_AHEAD:
+                return False
         for band in BANDS:
             if self.queues[band].num_waiting and self._could_start(band):
                 return False
@@ -183,13 +190,15 @@ class Pool:
                 break
         return True
 
-    def pop(self, band: Band) -> Ask | None:
+    def pop(self, band: Band, now: float) -> Ask | None:
         """Take the next ask of a band that may start out of its line."""
         queue = self.queues[band]
         if self.free_for(band) > 0:
-            return queue.pop(self._fits)
+            due_before = now + DUE * self.policy.bands[band].first_token_s
+            most_excess = DUE_EXCESS * self.cost
+            return queue.pop(self._fits, now, due_before=due_before, most_excess=most_excess)
         if band is Band.FREE and self._can_lend():
-            return queue.pop(self._fits, LEND_LOOK)
+            return queue.pop(self._fits, now, LEND_LOOK)
         return None
 
     def num_wanted(self) -> int:

@@ -6,14 +6,16 @@ import hashlib
 
 from fireside.capacity.asks import Ask, Reason, Refused
 from fireside.capacity.ladder import Rung
-from fireside.capacity.policy import PREEMPTIBLE, WATCHED, Band
+from fireside.capacity.policy import WATCHED, Band
 from fireside.capacity.pool import Pool
 from fireside.capacity.prediction import WaitRange
 
 HOUR_S = 3600.0
+NEXT = 2  # fewer than so many before it: its turn has come by its flow's share
 MIN_RETRY_S = 1.0
 MAX_RETRY_S = 600.0
 NO_ENGINE_RETRY_S = 5.0
+SHORT_LINE = 0.3  # of the time to the first token, for those who had better not wait
 CALM = 0.8  # of what the engines can do
 
 
@@ -51,28 +53,37 @@ def retry_s(pool: Pool, band: Band) -> float:
     return min(MAX_RETRY_S, max(MIN_RETRY_S, raw_s))
 
 
-def refusal(pool: Pool, ask: Ask, wait: WaitRange, now: float) -> Refused | None:
-    """Why an ask had better not wait for so long, if so."""
+def refusal(pool: Pool, ask: Ask, ahead: int, wait: WaitRange, now: float) -> Refused | None:
+    """Why an ask had better not wait behind `ahead` others, if so."""
     rules = pool.policy.bands[ask.band]
-    if ask.band is Band.FREE:
-        if pool.ladder.rung >= Rung.LATER_ONLY:
-            return Refused(ask.id, Reason.LATER_ONLY, retry_s(pool, ask.band))
-        share = chosen_share(pool)
-        if share < 1 and not is_chosen(ask, share, now):
-            return Refused(ask.id, Reason.NOT_THIS_HOUR, max(MIN_RETRY_S, HOUR_S - now % HOUR_S))
-    num_preemptible = sum(pool.running[band] for band in PREEMPTIBLE)
-    if num_preemptible and num_preemptible > pool.num_wanted():
-        return None  # somebody gives way to it at once
-    # A line that gets shorter by itself is worth standing in, even beyond what was promised. And
-    # where nobody watches, nothing is late before it is given up.
-    is_calm = pool.pressure < CALM
-    within_s = rules.patience_s if is_calm or ask.band not in WATCHED else rules.first_token_s
+    # Where nobody watches, nothing is late before it is given up.
+    within_s = rules.first_token_s if ask.band in WATCHED else rules.patience_s
+    reason = _why_short(pool, ask, now)
+    if reason is not None:
+        within_s *= SHORT_LINE
     # A refusal is a certain miss for who would be refused, but gives the slot to somebody who can
     # still be in time: where a reserve is held the likely wait decides, elsewhere the longest.
-    expected_s = wait.likely_s if rules.reserve_factor else wait.high_s
-    if expected_s + pool.fleet.first_token_s > pool.policy.admit_at * within_s:
-        return Refused(ask.id, Reason.WAIT_TOO_LONG, retry_s(pool, ask.band))
-    return None
+    is_likely = rules.reserve_factor or ahead < NEXT
+    expected_s = wait.likely_s if is_likely else wait.high_s
+    if expected_s + pool.fleet.first_token_s <= pool.policy.admit_at * within_s:
+        return None
+    after_s = retry_s(pool, ask.band)
+    if reason is Reason.NOT_THIS_HOUR:
+        after_s = max(MIN_RETRY_S, HOUR_S - now % HOUR_S)
+    return Refused(ask.id, reason or Reason.WAIT_TOO_LONG, after_s)
+
+
+def _why_short(pool: Pool, ask: Ask, now: float) -> Reason | None:
+    """Why an ask may wait in a short line only, if so.
+
+    A short line stays even then: without one a slot would fall to whoever asks most often.
+    """
+    if ask.band is not Band.FREE:
+        return None
+    if pool.ladder.rung >= Rung.LATER_ONLY:
+        return Reason.LATER_ONLY
+    share = chosen_share(pool)
+    return Reason.NOT_THIS_HOUR if share < 1 and not is_chosen(ask, share, now) else None
 
 
 def chosen_share(pool: Pool) -> float:
@@ -85,7 +96,7 @@ def chosen_share(pool: Pool) -> float:
 
 
 def is_chosen(ask: Ask, share: float, now: float) -> bool:
-    """Whether the hour's choice falls on this person: a hash of person and hour under `share`."""
+    """Whether the hour's choice falls on this flow: a hash of flow and hour under `share`."""
     hour = int(now // HOUR_S)
-    name = f"{ask.subject or ask.flow}/{hour}".encode()
+    name = f"{ask.flow}/{hour}".encode()
     return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest()) / 2**64 < share

@@ -323,7 +323,9 @@ def test_on_the_rung_of_later_only_free_questions_are_refused_and_paid_ones_not(
     pool.service_s = 0.1
     scheduler.arrive(ask("runs"), 0.0)
     pool.ladder = LadderState(Rung.LATER_ONLY)
-    refused = scheduler.arrive(ask("f", Band.FREE), 0.0)
+    answers = [scheduler.arrive(ask(f"f{n}", Band.FREE), 0.0) for n in range(40)]
+    assert isinstance(answers[0], Waiting), "a short line stays"
+    refused = answers[-1]
     assert isinstance(refused, Refused)
     assert refused.reason is Reason.LATER_ONLY
     assert isinstance(scheduler.arrive(ask("p"), 0.0), Waiting)

@@ -85,16 +85,16 @@ def test_a_flow_back_from_idle_is_not_owed_what_it_did_not_use() -> None:
     for number in range(50):
         queue.push(ask(f"busy{number}", "busy"), number, 0.0)
     for _ in range(30):
-        found = queue.pop(anything)
+        found = queue.pop(anything, 0.0)
         assert found is not None
-        queue.start(found, 100.0)
+        queue.start(found, 100.0, 0.0)
     for number in range(20):
         queue.push(ask(f"back{number}", "back"), 100.0 + number, 50.0)
     order = []
     for _ in range(10):
-        found = queue.pop(anything)
+        found = queue.pop(anything, 0.0)
         assert found is not None
-        queue.start(found, 100.0)
+        queue.start(found, 100.0, 0.0)
         order.append(found.flow)
     assert order.count("back") in {5, 6}
 
@@ -102,7 +102,7 @@ def test_a_flow_back_from_idle_is_not_owed_what_it_did_not_use() -> None:
 def test_what_was_used_beyond_the_others_is_forgotten_by_halves() -> None:
     queue = FairQueue(60.0)
     queue.push(ask("w", "waits"), 0.0, 0.0)
-    queue.start(ask("h", "heavy"), 800.0)
+    queue.start(ask("h", "heavy"), 800.0, 0.0)
     queue.end(ask("h", "heavy"), 0.0, 0.0)
     queue.push(ask("h2", "heavy"), 0.0, 120.0)
     assert queue.flows["heavy"].counter == pytest.approx(200.0)
@@ -113,8 +113,8 @@ def test_flows_with_equal_counters_go_in_the_order_in_which_they_came() -> None:
     for number in range(100):
         queue.push(ask(f"{number}", f"f{number}"), 0.0, 0.0)
     assert [queue.position(ask(f"{n}", f"f{n}"), 100.0) for n in range(100)] == list(range(100))
-    assert queue.pop(lambda each: each.id == "7") is not None
-    left = [queue.pop(anything) for _ in range(99)]
+    assert queue.pop(lambda each: each.id == "7", 0.0) is not None
+    left = [queue.pop(anything, 0.0) for _ in range(99)]
     assert [each.id for each in left if each] == [str(n) for n in range(100) if n != 7]
 
 
@@ -123,7 +123,7 @@ def test_inside_a_flow_the_deadline_decides() -> None:
     for number, deadline in enumerate([5.0, 3.0, 4.0]):
         queue.push(ask(f"{number}", "f"), deadline, 0.0)
     assert [queue.position(ask(f"{n}", "f"), 100.0) for n in range(3)] == [2, 0, 1]
-    taken = [queue.pop(anything) for _ in range(3)]
+    taken = [queue.pop(anything, 0.0) for _ in range(3)]
     assert [each.id for each in taken if each] == ["1", "2", "0"]
 
 
@@ -131,15 +131,15 @@ def test_a_flow_that_runs_as_many_as_it_may_keeps_nobody_waiting() -> None:
     queue = FairQueue(60.0)
     for number in range(5000):
         queue.push(ask(f"c{number}", f"capped{number}", max_running=1), number, 0.0)
-        queue.start(ask(f"r{number}", f"capped{number}", max_running=1), 1.0)
+        queue.start(ask(f"r{number}", f"capped{number}", max_running=1), 1.0, 0.0)
     queue.push(ask("free", "free"), 9999.0, 0.0)
     seen: list[Ask] = []
-    found = queue.pop(lambda each: seen.append(each) is None)
+    found = queue.pop(lambda each: seen.append(each) is None, 0.0)
     assert found is not None
     assert (found.id, len(seen)) == ("free", 1)
-    assert queue.pop(anything) is None
+    assert queue.pop(anything, 0.0) is None
     queue.end(ask("r3", "capped3", max_running=1), 0.0, 1.0)
-    found = queue.pop(anything)
+    found = queue.pop(anything, 0.0)
     assert found is not None
     assert found.id == "c3"
 
@@ -157,9 +157,9 @@ def test_a_refund_moves_a_waiting_flow_forward() -> None:
 
 def test_a_flow_that_runs_is_not_forgotten() -> None:
     queue = FairQueue(1.0)
-    queue.start(ask("r", "runs"), 10.0)
+    queue.start(ask("r", "runs"), 10.0, 0.0)
     queue.push(ask("w", "waits"), 0.0, 0.0)
-    queue.start(ask("s", "stops"), 10.0)
+    queue.start(ask("s", "stops"), 10.0, 0.0)
     queue.end(ask("s", "stops"), 0.0, 0.0)
     queue.forget_idle(1000.0)
     assert set(queue.flows) == {"runs", "waits"}
@@ -179,7 +179,7 @@ def test_the_place_shown_is_the_place_in_which_turns_of_one_size_are_served(seed
         queue.push(one, float(number), 0.0)
     shown = {one.id: queue.position(one, 100.0) for one in asks}
     for place in range(200):
-        found = queue.pop(anything)
+        found = queue.pop(anything, 0.0)
         assert found is not None
         assert abs(shown[found.id] - place) <= 2 + place // 20
-        queue.start(found, 100.0)
+        queue.start(found, 100.0, 0.0)
