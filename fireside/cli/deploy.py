@@ -26,6 +26,25 @@ class Written(msgspec.Struct, frozen=True):
     files: list[str]
 
 
+class RayArguments(msgspec.Struct, frozen=True, kw_only=True):
+    """What serve.yaml hands to the application; its `Settings` say what each means."""
+
+    engine: str
+    model: str
+    name: str
+    slots: int
+    context_tokens: int
+    min_replicas: int
+    max_replicas: int
+    gpus: float
+    cpus: float
+    forecast: str
+    forecast_key_file: str
+    key_file: str
+    flags: tuple[str, ...]
+    python: str
+
+
 class Replicas(click.ParamType[tuple[int, int]]):
     """MIN:MAX, or one number for both."""
 
@@ -118,24 +137,24 @@ def ray(  # noqa: PLR0913  one parameter for each option
     Start it with `serve run`, then add its address with `fireside engine add`: it is one engine
     behind the gate, which keeps the queue and whose forecast sets the number of replicas.
     """
-    args: dict[str, object] = {
-        "engine": engine,
-        "model": _model_file(model) if engine == "llama_cpp" else model,
-        "name": name or Path(model).stem,
-        "slots": slots,
-        "context_tokens": context,
-        "min_replicas": replicas[0],
-        "max_replicas": replicas[1],
-        "gpus": (1.0 if engine == "vllm" else 0.0) if gpus is None else gpus,
-        "cpus": cpus,
-        "forecast": _absolute(forecast),
-        "forecast_key_file": _absolute(forecast_key_file),
-        "key_file": _absolute(key_file),
-        "flags": flags,
-        "python": python,
-    }
+    arguments = RayArguments(
+        engine=engine,
+        model=_model_file(model) if engine == "llama_cpp" else model,
+        name=name or Path(model).stem,
+        slots=slots,
+        context_tokens=context,
+        min_replicas=replicas[0],
+        max_replicas=replicas[1],
+        gpus=(1.0 if engine == "vllm" else 0.0) if gpus is None else gpus,
+        cpus=cpus,
+        forecast=_absolute(forecast),
+        forecast_key_file=_absolute(forecast_key_file),
+        key_file=_absolute(key_file),
+        flags=flags,
+        python=python,
+    )
     files = {each: (ray_folder() / each).read_text("utf-8") for each in RAY_FILES}
-    files[SERVE_FILE] = serve_yaml(args, out.absolute(), port)
+    files[SERVE_FILE] = serve_yaml(arguments, out.absolute(), port)
     _write(out, files, force=force)
     if as_json:
         print_json(Written([str(out / each) for each in files]))
@@ -148,9 +167,10 @@ def ray(  # noqa: PLR0913  one parameter for each option
     click.echo(f"  fireside engine add ray http://HOST:{port}/v1 --slots {total}{key}")
 
 
-def serve_yaml(args: dict[str, object], folder: Path, port: int) -> str:
+def serve_yaml(arguments: RayArguments, folder: Path, port: int) -> str:
     """Ray Serve's configuration. Values are JSON, which YAML holds."""
-    lines = [f"      {name}: {json.dumps(value)}" for name, value in args.items()]
+    values = msgspec.structs.asdict(arguments)
+    lines = [f"      {name}: {json.dumps(value)}" for name, value in values.items()]
     return "\n".join([
         "# Written by `fireside deploy ray`; the arguments are described in engines.py.",
         "proxy_location: EveryNode",
