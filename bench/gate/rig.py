@@ -23,6 +23,7 @@ PAID_SLO = Slo(2.0, 0.1)
 FREE_SLO = Slo(10.0, 0.2)
 PATIENCE_S = 30.0
 CAP_CONCURRENCY = 32
+LEAST_CAP = 0.75  # a machine on which it is less is too busy
 
 
 class Depth(StrEnum):
@@ -232,6 +233,8 @@ class Rig:
             if lead_s <= attempt.ended_s < lead_s + span_s and turn.in_time(slo):
                 done_s += work_s(send.prompt_tokens, send.output_tokens, self.cost)
         self.cap = done_s / span_s
+        if self.cap < LEAST_CAP:
+            self.voids.append(f"the bare engine came to {self.cap:.2f} of its own speed")
         return self.cap
 
 
