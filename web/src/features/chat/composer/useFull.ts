@@ -18,9 +18,10 @@ export interface Full {
   clear: () => void;
 }
 
-/** A refusal that passes by itself: too many at once, or no engine. */
+/** A refusal that passes by itself, and says when: too many at once, or no engine. Anything else is a failure. */
 export function isFull(error: unknown): error is ApiError {
-  return error instanceof ApiError && (error.status === 429 || error.status === 503);
+  if (!(error instanceof ApiError)) return false;
+  return error.status === 429 || (error.status === 503 && error.retryAfterS !== null);
 }
 
 /** Keeps the time until a refused message may be sent again. `send` is called only if the person asked for it. */
