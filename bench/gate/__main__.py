@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from bench.gate import draw, failover, fair, limits, overload, routing, waves
+from bench.gate import draw, failover, fair, limits, overload, routing, simulated, waves
 from bench.gate.arrivals import CHAT, read_trace
 from bench.gate.house import has_gate
 from bench.gate.rig import Depth, Rig
@@ -54,10 +54,11 @@ class Bench:
             ("O7", self._leaving),
             ("O8", self._costs),
             ("O9", self._routing),
-            ("O10", self._week),
+            ("O10", self._waves),
             ("O11", self._storm),
             ("O12", self._no_engine),
             ("R3", self._failover),
+            ("O5,O10", self._simulated),
         ):
             wanted = set(self._args.only.split(",")) if self._args.only else set(ids.split(","))
             if wanted & set(ids.split(",")):
@@ -106,7 +107,9 @@ class Bench:
         except Exception as error:  # noqa: BLE001 - one broken part must not cost the others
             say(f"   BROKEN: {type(error).__name__}: {error}")
             for each in name.split(","):
-                self.found[each] = Goal(None, "", False, {}, f"broken: {error}"[:400])
+                self.found[each if each not in self.found else f"{each}.broken"] = Goal(
+                    None, "", False, {}, f"broken: {error}"[:400]
+                )
         self.took_s[name] = round(time.monotonic() - began, 1)
         say(f"   {self.took_s[name]:.0f} s")
         self.write()
@@ -144,14 +147,17 @@ class Bench:
     def _routing(self) -> None:
         self.found.update(routing.goals(routing.routing(self._rig)))
 
-    def _week(self) -> None:
-        found = waves.week(self._rig)
-        self.found.update(waves.week_goals(found))
-        self.details["week"] = found.by_hump
+    def _waves(self) -> None:
+        found = waves.waves(self._rig)
+        self.found.update(waves.wave_goals(found))
+        self.details["waves"] = found.by_hump
 
     def _storm(self) -> None:
         off = waves.storm(self._rig, gate=False) if self._rig.thorough else None
         self.found.update(waves.storm_goals(waves.storm(self._rig, gate=True), off))
+
+    def _simulated(self) -> None:
+        self.found.update(simulated.goals(self._rig))
 
     def _no_engine(self) -> None:
         off = failover.no_engine(self._rig, gate=False) if self._rig.thorough else None
