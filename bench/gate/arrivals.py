@@ -132,7 +132,7 @@ def poisson(
     dice = random.Random(seed)
     sizes = trace.requests
     mean_s = sum(work_s(x.prompt_tokens, x.output_tokens, cost) for x in sizes) / len(sizes)
-    sends = []
+    sends: list[Send] = []
     now = 0.0
     while True:
         now += dice.expovariate(most / mean_s)

@@ -65,7 +65,7 @@ class Browser:
         """Send a message and look at what the page is told first; then close it and leave."""
         began = time.monotonic()
         request_id = str(uuid.uuid4())
-        ask = {"kind": "send", "request_id": request_id, "text": text}
+        ask: dict[str, Any] = {"kind": "send", "request_id": request_id, "text": text}
         ask |= {"conversation_id": None, "parent_id": None}
         status, started = self.call("POST", "/api/turns", ask)
         if status >= 300:

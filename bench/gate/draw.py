@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from xml.sax.saxutils import escape
 
 from bench.gate.overload import Overload
@@ -63,7 +63,7 @@ def _cumulative(values: Sequence[float], most: float) -> list[tuple[float, float
 
 def _panel(
     title: str,
-    lines: dict[str, Line],
+    lines: Mapping[str, Line],
     span: tuple[float, float],
     unit: str,
     left: float,

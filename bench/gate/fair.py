@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -147,11 +148,15 @@ def _demand(rig: Rig, loads: list[float], span_s: float) -> list[Send]:
     streams = []
     for flow, load in enumerate(loads):
         want = load * rig.cap
-        stream = poisson(sizes, lambda _t, x=want: x, want, span_s, rig.cost, rig.seed + flow)
+        stream = poisson(sizes, partial(_steady, want), want, span_s, rig.cost, rig.seed + flow)
         for send in stream:
             send.caller = flow
         streams.append(stream)
     return merged(*streams)
+
+
+def _steady(load: float, _at_s: float) -> float:
+    return load
 
 
 def _many_waiting(policy: dict[str, Any]) -> None:
