@@ -34,7 +34,7 @@ from fireside.capacity.prediction import WaitRange
 SILENT_S = 2.0
 """A process that says nothing for so long has lost its asks and leases."""
 
-LISTEN_S = 0.5
+LISTEN_S = 0.4
 """So long a new leader only listens to what the others hold, before it gives anything out."""
 
 SUMMARY_EVERY_S = 0.5
@@ -99,6 +99,7 @@ class Summary(msgspec.Struct, frozen=True, array_like=True):
     num_processes: int
     pools: list[PoolSummary]
     limits: dict[str, float]
+    view: bytes = b""  # for people; see `fireside.capacity.shared_view`
 
 
 class FromLeader(msgspec.Struct, tag="from", array_like=True):
@@ -138,6 +139,8 @@ class SharedScheduler(Scheduler):
         self.num_processes = 1
         self.send: Send = _send_nowhere
         self.deliver: Callable[[list[Decision]], None] = _deliver_nowhere
+        self.describe: Callable[[], bytes] = bytes
+        self.described = b""
         self._asked: dict[str, Ask] = {}  # this process's own
         self._holds: dict[str, Hold] = {}  # this process's own
         self._places: dict[str, Waiting] = {}
@@ -340,6 +343,7 @@ class SharedScheduler(Scheduler):
 
     def _apply(self, summary: Summary) -> None:
         self.num_processes = summary.num_processes
+        self.described = summary.view
         for each in summary.pools:
             pool = self._pool(each.name)
             pool.ladder = msgspec.structs.replace(pool.ladder, rung=each.rung)
@@ -407,7 +411,7 @@ class SharedScheduler(Scheduler):
             for pool in self.pools.values()
         ]
         limits = {name: engine.limit for name, engine in self.engines.items()}
-        summary = Summary(self.num_processes, pools, limits)
+        summary = Summary(self.num_processes, pools, limits, self.describe())
         for process in self._beat_at:
             self._tell(process, summary=summary)
 

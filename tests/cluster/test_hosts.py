@@ -16,7 +16,7 @@ from bench.page import Refused
 from fireside.conversation.message import Status
 from tests.cluster.town import Town, ask, folded, read, read_to_end, town, until
 
-pytestmark = [pytest.mark.postgres, pytest.mark.anyio]
+pytestmark = [pytest.mark.postgres, pytest.mark.anyio, pytest.mark.timeout(300)]
 NUM_TOKENS = 80
 
 

@@ -19,7 +19,7 @@ from fireside.conversation.message import Status
 from fireside.db.local_postgres import LocalPostgres
 from tests.cluster.town import EMAIL, Town, ask, folded, read, read_to_end, town, until
 
-pytestmark = [pytest.mark.postgres, pytest.mark.anyio]
+pytestmark = [pytest.mark.postgres, pytest.mark.anyio, pytest.mark.timeout(300)]
 NUM_TOKENS = 120
 
 

@@ -22,7 +22,7 @@ from bench.page import LOST, Page, Refused
 from fireside.conversation.message import Status
 from tests.cluster.town import EMAIL, folded, is_end, until
 
-pytestmark = [pytest.mark.postgres, pytest.mark.anyio]
+pytestmark = [pytest.mark.postgres, pytest.mark.anyio, pytest.mark.timeout(300)]
 NUM_TOKENS = 60
 NUM_ROLLS = 2
 
@@ -65,6 +65,34 @@ def house(postgres_url: str, tmp_path: Path) -> Iterator[tuple[Fireside, Process
 async def test_workers_are_replaced_under_load_and_nobody_notices(
     house: tuple[Fireside, Process],
 ) -> None:
+    _server, process = house
+    await replace_under_load(house, NUM_ROLLS)
+
+    # One that dies is started again.
+    victim = next(iter(workers(process)))
+    os.kill(victim, signal.SIGKILL)
+
+    async def is_replaced() -> bool:
+        present = workers(process)
+        return victim not in present and len(present) == 2
+
+    await until(is_replaced, 20)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+async def test_twenty_rolling_restarts_fail_nothing_and_cut_nothing(
+    house: tuple[Fireside, Process],
+) -> None:
+    counts = await replace_under_load(house, 20)
+    print(  # noqa: T201  the figures are what a long test is run for
+        f"\n20 rolling restarts: {counts.num_turns} turns, {counts.num_reconnects} reconnects, "
+        f"{counts.num_api} API streams, {counts.num_requests} requests, 0 failed"
+    )
+
+
+async def replace_under_load(house: tuple[Fireside, Process], num_rolls: int) -> Counts:
+    """Replace all workers so many times while people chat and programs call. Nothing may fail."""
     server, process = house
     key = await asyncio.to_thread(server.make_key, EMAIL)
     await asyncio.to_thread(server.wait_for_model, key)
@@ -74,7 +102,7 @@ async def test_workers_are_replaced_under_load_and_nobody_notices(
     before = workers(process)
     assert len(before) == 2
     try:
-        async with asyncio.timeout(100), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(40 * num_rolls + 60), asyncio.TaskGroup() as tasks:
             for number in range(4):
                 tasks.create_task(chat(page, number, counts))
             for number in range(2):
@@ -82,7 +110,7 @@ async def test_workers_are_replaced_under_load_and_nobody_notices(
             tasks.create_task(look_around(server.port, key, counts))
             await asyncio.sleep(1)
             known = before
-            for _ in range(NUM_ROLLS):
+            for _ in range(num_rolls):
                 os.kill(process.pid, signal.SIGHUP)
 
                 async def all_are_new(known: set[int] = known) -> bool:
@@ -98,16 +126,7 @@ async def test_workers_are_replaced_under_load_and_nobody_notices(
         assert counts.num_api >= 8
         assert counts.num_requests >= 50
         assert counts.num_reconnects > 0, "no stream was open; this proved nothing"
-
-        # One that dies is started again.
-        victim = next(iter(workers(process)))
-        os.kill(victim, signal.SIGKILL)
-
-        async def is_replaced() -> bool:
-            present = workers(process)
-            return victim not in present and len(present) == 2
-
-        await until(is_replaced, 20)
+        return counts
     finally:
         await page.close()
 

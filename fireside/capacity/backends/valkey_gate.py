@@ -9,6 +9,7 @@ share of the engines' slots, and joins the others again when Valkey is back.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -20,9 +21,9 @@ from fireside.kit.clock import Clock
 from fireside.kit.pubsub import Broker
 from fireside.kit.valkey import Valkey, ValkeyGone
 
-LEASE_MS = 1000
-LOOK_EVERY_S = 0.25
-ALONE_AFTER_S = 0.8  # less than the lease: a leader that cannot renew stops before another begins
+LEASE_MS = 1400
+LOOK_EVERY_S = 0.2
+ALONE_AFTER_S = 1.1  # less than the lease: a leader that cannot renew stops before another begins
 
 _ELECT = """
 local leader = redis.call('GET', KEYS[1])
@@ -57,6 +58,7 @@ class GateCoordination:
         self._clock = clock
         self._outgoing: dict[str, list[Message]] = {}
         self._to_send = anyio.Event()
+        self._agreed_s = clock.monotonic_s()
         scheduler.send = self._send
 
     async def run(self) -> None:
@@ -65,32 +67,41 @@ class GateCoordination:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._carry)
                 tasks.start_soon(self._listen)
+                tasks.start_soon(self._watch)
                 await self._elect_forever()
         finally:
             with anyio.CancelScope(shield=True), anyio.move_on_after(1):
                 await self._resign()
 
     async def _elect_forever(self) -> None:
-        reached_s = self._clock.monotonic_s()
         while True:
-            before = self.scheduler.role
-            try:
-                with anyio.fail_after(ALONE_AFTER_S):
-                    leader, epoch = await self._elect()
-                reached_s = self._clock.monotonic_s()
-                if leader == self.scheduler.process:
-                    self.scheduler.lead(epoch, reached_s)
-                elif self._broker.is_connected:
-                    self.scheduler.follow(leader, epoch, reached_s)
-                else:
-                    self.scheduler.be_alone(reached_s)
-            except (ValkeyGone, TimeoutError):
-                now = self._clock.monotonic_s()
-                if now - reached_s > ALONE_AFTER_S:
-                    self.scheduler.be_alone(now)
-            if self.scheduler.role is not before:
-                logger.info("gate_role", role=self.scheduler.role.value, epoch=self.scheduler.epoch)
+            asked_s = self._clock.monotonic_s()
+            with suppress(ValkeyGone):
+                leader, epoch = await self._elect()
+                # An answer that took long may not hold any more.
+                if self._clock.monotonic_s() - asked_s < ALONE_AFTER_S:
+                    self._agreed_s = asked_s
+                    self._take_role(leader, epoch)
             await anyio.sleep(LOOK_EVERY_S)
+
+    async def _watch(self) -> None:
+        """Nobody leads or follows who has not heard from Valkey lately."""
+        while True:
+            await anyio.sleep(LOOK_EVERY_S)
+            if self._clock.monotonic_s() - self._agreed_s > ALONE_AFTER_S:
+                self._take_role("", 0)
+
+    def _take_role(self, leader: str, epoch: int) -> None:
+        scheduler, now = self.scheduler, self._clock.monotonic_s()
+        before = scheduler.role
+        if leader and leader == scheduler.process:
+            scheduler.lead(epoch, now)
+        elif leader and self._broker.is_connected:
+            scheduler.follow(leader, epoch, now)
+        else:
+            scheduler.be_alone(now)
+        if scheduler.role is not before:
+            logger.info("gate_role", role=scheduler.role.value, epoch=epoch)
 
     async def _elect(self) -> tuple[str, int]:
         keys = [self._valkey.name("gate", "leader"), self._valkey.name("gate", "epoch")]
