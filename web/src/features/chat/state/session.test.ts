@@ -261,6 +261,8 @@ test("a place in line shows until the first word, and a choice is told to the se
   const calls = fake.serveWith(({ path }: Exchange) => {
     if (path === "/api/turns") return fake.json(started(), 201);
     if (path.endsWith("/choose")) return new Response(null, { status: 204 });
+    if (path === "/api/conversations/c1")
+      return fake.json(fake.openOf([fake.viewOf(fake.asked), fake.viewOf(other)]));
     const encoder = new TextEncoder();
     const body = new ReadableStream<Uint8Array>({
       start(controller) {
@@ -273,6 +275,8 @@ test("a place in line shows until the first word, and a choice is told to the se
     });
     return new Response(body);
   });
+  const { status: _, ...skeleton } = fake.skeleton;
+  const other: Message = { ...skeleton, model: "small", parts: [{ type: "text", text: "Hello there" }] };
   const marks: boolean[] = [];
   const session = new ThreadSession(null, { ...watcher, onWaiting: (_, waiting) => marks.push(waiting) });
   await session.send("Hi", { model: null });
@@ -285,6 +289,8 @@ test("a place in line shows until the first word, and a choice is told to the se
   await until(() => idle(session));
   expect(session.getState().places).toEqual({});
   expect(texts(session)).toEqual(["Hi", "Hello there"]);
+  // Another model may have answered: the server is asked which one it was.
+  await until(() => session.getState().views.at(-1)?.message.model === "small");
   expect(marks[0]).toBe(true);
   expect(marks.at(-1)).toBe(false);
 });

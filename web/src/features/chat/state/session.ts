@@ -44,6 +44,7 @@ export class ThreadSession {
   private readonly live = new Map<string, Message>(); // message id -> as folded so far
   private readonly lost = new Set<string>(); // turns that the server listed but did not know
   private readonly named = new Set<string>(); // replies whose model was asked for after their end
+  private readonly waited = new Set<string>(); // replies that stood in line
   private readonly grown = new Map<string, Fold>();
   private readonly frames = new FrameBatch(() => this.drawGrowth());
   private asking = 0;
@@ -227,6 +228,7 @@ export class ThreadSession {
   }
 
   private setPlace(messageId: string, place: PlaceInLine | null): void {
+    if (place !== null) this.waited.add(messageId);
     this.set(change.placed(this.state, messageId, place));
     if (this.id !== null) this.watcher.onWaiting(this.id, Object.keys(this.state.places).length > 0);
   }
@@ -320,8 +322,10 @@ export class ThreadSession {
     const message = change.findView(this.state, messageId)?.message;
     const nameless = message !== undefined && message.model === undefined && !this.named.has(messageId);
     this.named.add(messageId);
+    // One that stood in line may have been answered by another model, or with less: the server noted that, too.
+    const waited = this.waited.delete(messageId);
     if (outcome === "unknown") this.lost.add(turnId);
-    if (outcome === "unknown" || nameless) void this.open();
+    if (outcome === "unknown" || nameless || waited) void this.open();
   }
 
   private drawGrowth(): void {
