@@ -23,6 +23,7 @@ STORM = 10.0
 STORM_S = 60.0  # of engine time
 CALM = 0.7
 CALM_S = 20.0
+BEFORE_S = 8.0
 RETRIES = 2
 
 
@@ -80,14 +81,17 @@ def waves(rig: Rig) -> Waves:
 
 
 def storm(rig: Rig, *, gate: bool) -> Storm:
-    """Ten times the capacity for a minute of engine time, then 0.7; everybody asks again."""
+    """0.7 of the capacity, ten times it for a minute of engine time, 0.7; everybody asks again."""
     storm_s = rig.span_s(STORM_S / rig.compression)
     calm_s = rig.span_s(CALM_S)
     rough = replayed(rig.trace, STORM * rig.cap, storm_s, rig.cost, rig.seed + 5)
     load = CALM * rig.cap
-    smooth = poisson(rig.trace, lambda _t: load, load, calm_s, rig.cost, rig.seed + 6)
+    storm_ends_s = BEFORE_S + storm_s
+    smooth = poisson(rig.trace, lambda _t: load, load, BEFORE_S + calm_s, rig.cost, rig.seed + 6)
+    for send in rough:
+        send.at_s += BEFORE_S
     for send in smooth:
-        send.at_s += storm_s
+        send.at_s += storm_s if send.at_s >= BEFORE_S else 0.0
     mocks = rig.mocks()
     try:
         house = rig.house(mocks, crowd(20, 200), ladder_off, gate=gate)
@@ -103,14 +107,14 @@ def storm(rig: Rig, *, gate: bool) -> Storm:
             house.stop()
     finally:
         mocks.stop()
-    everything = rig.turns(sends, callers, came, 0.0, storm_s + calm_s)
+    everything = rig.turns(sends, callers, came, 0.0, storm_ends_s + calm_s)
     num_served = sum(1 for turn in everything if any(x.first_s >= 0 for x in turn.attempts))
-    back_s = recovery_s(everything, rig.slos, storm_s, 0.99)
+    back_s = recovery_s(everything, rig.slos, storm_ends_s, 0.99)
     return Storm(
         recovery_s=round(back_s * rig.compression, 2),
         amplification=round(len(came.attempts) / len(sends), 3),
         at_engine=round(num_at_engine / max(1, num_served), 3),
-        calm=rig.score(sends, callers, came, storm_s, storm_s + calm_s),
+        calm=rig.score(sends, callers, came, storm_ends_s, storm_ends_s + calm_s),
     )
 
 
