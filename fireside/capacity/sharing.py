@@ -448,7 +448,10 @@ class SharedScheduler(Scheduler):
         engine = self.engines.get(hold.engine)
         if engine is not None:
             self._start(self._pool(hold.ask.pool), hold.ask, engine, now)
-            super().progress(ask_id, hold.num_tokens, now)
+            # What it said before is not what the engine says now: it must not count as speed.
+            run = self.runs[ask_id]
+            run.num_tokens = hold.num_tokens
+            run.first_at = now if hold.num_tokens else None
 
     def _ask_again(self, asks: list[Ask], now: float) -> None:
         """Ask this process's own scheduler for what this process waits for."""

@@ -38,6 +38,7 @@ class Gateway:
         self.scheduler.deliver = self.take
         self.scheduler.set_engines({"model": ["engine"]}, {"engine": SLOTS}, now)
         self.granted: list[str] = []
+        self.coordination: GateCoordination | None = None
         self.stop = anyio.CancelScope()
 
     def take(self, decisions) -> None:
@@ -65,7 +66,8 @@ async def gateways(server: LocalValkey, number: int) -> AsyncIterator[list[Gatew
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(broker.run)
                 tasks.start_soon(gateway.tick)
-                await GateCoordination(valkey, broker, gateway.scheduler, CLOCK).run()
+                gateway.coordination = GateCoordination(valkey, broker, gateway.scheduler, CLOCK)
+                await gateway.coordination.run()
         with anyio.CancelScope(shield=True):
             await valkey.aclose()
 
@@ -102,9 +104,9 @@ async def test_one_leads_and_the_next_one_follows_within_two_seconds(server):
         await anyio.sleep(0.3)
         assert second.granted == []
 
-        # It falls silent without a word: nothing of it may run, not even its resignation.
-        leader.scheduler.send = lambda _to, _message: None
-        leader.scheduler.process = "a paused process"
+        # It is killed: not even its resignation is heard.
+        leader.coordination._resign = anyio.lowlevel.checkpoint
+        leader.stop.cancel()
         took_s = await until(lambda: Role.LEADING in roles([first, second]))
         assert took_s < 2
         await anyio.sleep(0.8)
