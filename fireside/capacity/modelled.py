@@ -27,7 +27,7 @@ class EngineCost(msgspec.Struct, frozen=True):
 
 
 REFERENCE = EngineCost()
-CONVERSATIONS_PER_SLOT = 20  # whose beginnings the cache holds
+CONVERSATIONS_PER_SLOT = 4  # whose beginnings fit beside what runs: short of its context mostly
 
 
 class ModelledEngine:
