@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 
 from bench.gate import draw, failover, fair, limits, overload, routing, simulated, waves
-from bench.gate.arrivals import CHAT, read_trace
+from bench.gate.arrivals import CHAT, Trace, read_trace
 from bench.gate.house import has_gate
 from bench.gate.rig import Depth, Rig
 from bench.gateway.report import ROOT, Goal, made_by
@@ -171,6 +171,11 @@ class Bench:
 def main() -> int:
     """Measure, print the table, write JSON and pictures; 1 when a goal is missed, 2 when void."""
     args = _arguments()
+    try:
+        trace = _trace(args.trace)
+    except ValueError as error:
+        say(str(error))
+        return 2
     if not has_gate():
         say("This server has no gate; only figures without one are measured.")
     if os.getloadavg()[0] > BUSY:
@@ -180,7 +185,7 @@ def main() -> int:
         is_small = (os.cpu_count() or 1) < 2
         rig = Rig(
             Path(folder),
-            read_trace(Path(args.trace) if args.trace else CHAT),
+            trace,
             seed=args.seed,
             depth=Depth(args.depth),
             compression=args.compression,
@@ -195,6 +200,12 @@ def main() -> int:
         say(f"VOID: {len(rig.voids)} runs do not count, the first: {rig.voids[0]}.")
         return 2
     return 1 if any(goal.ok is False for goal in bench.found.values()) else 0
+
+
+def _trace(path: str | None) -> Trace:
+    if path and not Path(path).is_file():
+        raise ValueError(f"There is no trace {path}.")
+    return read_trace(Path(path) if path else CHAT)
 
 
 def table(found: dict[str, Goal]) -> str:

@@ -62,7 +62,8 @@ def turns(
 class Found(msgspec.Struct, kw_only=True):
     """The figures of one run. Shares are of the turns of a group, work of engine seconds a second.
 
-    `late_refusals` is the share of refusals that came after a second of engine time.
+    `late_refusals` is the share of those turned away who were told after a second of engine time,
+    or left without having been told.
     """
 
     num_turns: int
@@ -112,6 +113,8 @@ def score(
     refused = [each for each in attempts if each.outcome == "refused"]
     waits_s = [each.ended_s - each.due_s for each in refused]
     late = sum(1 for wait in waits_s if wait > 1.0 / cost.compression)
+    num_gave_up = sum(1 for each in attempts if each.outcome == "gave_up")
+    num_turned_away = len(refused) + num_gave_up
     errors = [each for each in attempts if each.outcome in {"error", "unfinished"}]
     return Found(
         num_turns=len(found),
@@ -122,10 +125,10 @@ def score(
         work_by_group={group: round(value, 3) for group, value in work.items()},
         num_refused=len(refused),
         num_errors=len(errors),
-        num_gave_up=sum(1 for each in attempts if each.outcome == "gave_up"),
+        num_gave_up=num_gave_up,
         num_wrong=sum(1 for each in attempts if each.is_right is False),
         refuse_ms=quantiles([wait * 1000 for wait in waits_s]),
-        late_refusals=round(late / len(refused), 4) if refused else 0.0,
+        late_refusals=round((late + num_gave_up) / max(1, num_turned_away), 4),
         num_without_retry_after=sum(1 for each in refused if each.retry_after_s < 1),
         ttft_s=dict(firsts),
         errors=sorted({f"{each.status} {each.detail}"[:120] for each in errors})[:8],
