@@ -51,5 +51,5 @@ lock: ## renew the lock files from pyproject.toml (ARGS=--upgrade)
 	@exec $(HOUSE) lock $(ARGS)
 
 clean: ## remove what was built; keeps data/ and .models/
-	rm -rf .venv .venv-node .venv-tools .stamps .cache web/node_modules web/dist fireside/webui dist
+	rm -rf .venv .venv-node .venv-tools .venv-vllm .venv-ray .stamps .cache web/node_modules web/dist fireside/webui dist
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
