@@ -15,6 +15,7 @@ NEXT = 2  # fewer than so many before it: its turn has come by its flow's share
 MIN_RETRY_S = 1.0
 MAX_RETRY_S = 600.0
 NO_ENGINE_RETRY_S = 5.0
+LIKELY_TIMES = 1.3  # the likely wait: the longest of who has not had more than others
 SHORT_LINE = 0.3  # of the time to the first token, for those who had better not wait
 CALM = 0.8  # of what the engines can do
 
@@ -65,6 +66,10 @@ def refusal(pool: Pool, ask: Ask, ahead: int, wait: WaitRange, now: float) -> Re
     # still be in time: where a reserve is held the likely wait decides, elsewhere the longest.
     is_likely = rules.reserve_factor or ahead < NEXT
     expected_s = wait.likely_s if is_likely else wait.high_s
+    queue = pool.queues[ask.band]
+    if not queue.num_ahead_of_share(ask.flow, pool.cost, now):
+        # The longest waits are those of flows that have had more than others.
+        expected_s = min(expected_s, LIKELY_TIMES * wait.likely_s)
     if expected_s + pool.fleet.first_token_s <= pool.policy.admit_at * within_s:
         return None
     after_s = retry_s(pool, ask.band)
