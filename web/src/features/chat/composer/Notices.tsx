@@ -1,4 +1,4 @@
-import { CloudOff, PlugZap } from "lucide-react";
+import { CloudOff, PlugZap, Unplug } from "lucide-react";
 import type { ReactNode } from "react";
 import { Progress } from "@/components/ui/Progress";
 import { Spinner } from "@/components/ui/Spinner";
@@ -15,7 +15,7 @@ export function Notices({ following }: { following: boolean }) {
   const { data: models } = useModels();
   if (!online) return <Line icon={<CloudOff size={16} aria-hidden />}>{t("common.offline")}</Line>;
   if (!following) return <Line icon={<PlugZap size={16} aria-hidden />}>{t("chat.connection.lost")}</Line>;
-  if (!feed) return <Line icon={<Spinner className="size-4" />}>{t("common.reconnecting")}</Line>;
+  if (!feed) return <Line icon={<Spinner className="size-4 shrink-0" />}>{t("common.reconnecting")}</Line>;
   const coming = models?.preparing[0];
   if (models === undefined) return null;
   const ready = models.models.some((one) => one.ready);
@@ -31,7 +31,13 @@ export function Notices({ following }: { following: boolean }) {
       </div>
     );
   }
-  return ready ? null : <Line icon={<Spinner className="size-4" />}>{t("chat.model.gettingReady")}</Line>;
+  if (models.models.length === 0 && coming === undefined)
+    return (
+      <Line icon={<Unplug size={16} className="shrink-0" aria-hidden />}>{t("chat.model.noneYet")}</Line>
+    );
+  return ready ? null : (
+    <Line icon={<Spinner className="size-4 shrink-0" />}>{t("chat.model.gettingReady")}</Line>
+  );
 }
 
 function Line({ icon, children }: { icon: ReactNode; children: ReactNode }) {

@@ -56,6 +56,7 @@ export const chat = {
     starting: "Starting",
     arriving: "A better model is arriving: {percent}",
     preparing: "The model {name} is being prepared: {percent}",
+    noneYet: "No model is set up here yet. An administrator can add an engine.",
     gettingReady: "The model is starting. You can write meanwhile; the answer comes as soon as it is ready.",
     now: "now",
   },
