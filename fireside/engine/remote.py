@@ -34,6 +34,13 @@ class _Remote:
         self.num_failed = 0
         self.load: EngineLoad | None = None
 
+    @property
+    def slots(self) -> int | None:
+        """Sequences at once: as its operator says, else as it states itself."""
+        if self.record.slots is not None or self.load is None:
+            return self.record.slots
+        return self.load.slots
+
 
 class RemoteEngines:
     """All of them. `changed` is called when what they offer may have changed."""
@@ -115,7 +122,7 @@ class RemoteEngines:
                 description=f"On {remote.record.name}.",
                 rank=1 + place,
                 ready=remote.ok,
-                slots=remote.record.slots,
+                slots=remote.slots,
             )
             for place, remote in enumerate(self._remotes.values())
             if remote.engine is not None and remote.record.enabled
@@ -164,7 +171,10 @@ class RemoteEngines:
         return _Remote(record, engine)
 
     async def _look_at_load(self, remote: _Remote, engine: OpenAICompatibleEngine) -> None:
+        slots_before = remote.slots
         remote.load = await engine.load()
+        if remote.slots != slots_before:
+            self._changed()
 
     async def _look_at(self, remote: _Remote, engine: OpenAICompatibleEngine) -> None:
         before = (remote.ok, remote.models)

@@ -266,3 +266,24 @@ async def test_the_house_knows_how_busy_each_engine_is(
         assert service.remote.loads() == {}
         tasks.cancel_scope.cancel()
     await service.aclose()
+
+
+async def test_slots_that_an_engine_states_reach_the_catalogue(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    settings = EngineSettings(
+        embedded=False, hub_url="", refresh_interval_s=0.05, load_interval_s=0.02
+    )
+    service = build_engines(sqlite_database, settings, tmp_path, SystemClock(), new_id, Broker())
+    server = ScriptedServer(ScriptedEngine(), owner="llamacpp")
+    server.pages["/slots"] = '[{"is_processing":false},{"is_processing":true}]'
+    async with server.serving() as url, anyio.create_task_group() as tasks:
+        tasks.start_soon(service.run)
+        async with sqlite_database.write() as tx:
+            await service.add(tx, NewEngine("box", url))
+        await service.refresh()
+        with anyio.fail_after(20):
+            while {o.slots for each in service.catalog.pools().values() for o in each} != {2}:
+                await anyio.sleep(0.01)
+        tasks.cancel_scope.cancel()
+    await service.aclose()
