@@ -70,6 +70,15 @@ def supervise(settings: Settings, listener: socket.socket, on_ready: Callable[[]
             "Several workers need PostgreSQL; SQLite has one writer, in one process.",
             hint="Set db.url to postgresql://USER@HOST/NAME, or leave server.workers at 1.",
         )
+    # As lines of JSON, like the workers', and without a thread: this process forks.
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
     listener.listen(BACKLOG)
     with ExitStack() as stack, _signals_held():
         url, valkey = settings.valkey.url, None

@@ -177,7 +177,12 @@ class ValkeyRelay:
                 found: Any = await client.xrange(self._key(turn_id), f"{after}-1", "+")
         except ValkeyGone:
             return None
-        return [_decode(fields[b"g"]) for _place, fields in found]
+        groups = [_decode(fields[b"g"]) for _place, fields in found]
+        # Of what was announced only the last counts, and only while nothing was said after it.
+        return [
+            group if group is groups[-1] and group.notice_at >= group.last else _silenced(group)
+            for group in groups
+        ]
 
     async def temporary_owner(self, turn_id: str) -> UserId | None:
         """Whose temporary chat this is that another process runs, or ran a moment ago."""
@@ -216,3 +221,7 @@ class ValkeyRelay:
 
 def _topic(turn_id: str) -> str:
     return f"turn:{turn_id}"
+
+
+def _silenced(group: Group) -> Group:
+    return msgspec.structs.replace(group, notice=None)
