@@ -70,6 +70,17 @@ class Pool:
     def set_policy(self, policy: Policy) -> None:
         """Follow other rules from now on."""
         self.policy = policy
+        self._factors = {
+            band: rules.reserve_factor
+            for band, rules in policy.bands.items()
+            if rules.reserve_factor
+        }
+        self._reserved: dict[Band, int] = {}  # until the means are brought up to date
+        self._reserved_of = 0  # slots
+        self._above = {
+            band: [above for above in BANDS[:number] if above in self._factors]
+            for number, band in enumerate(BANDS)
+        }
         self._shares = {band: policy.bands[band].min_share for band in BANDS}
         for queue in self.queues.values():
             queue.half_life_s = policy.half_life_s
@@ -91,6 +102,7 @@ class Pool:
         for band in BANDS:
             served[band] = served[band] * keep_served + running[band] * (1 - keep_served)
         self._demand_at = now
+        self._reserved.clear()
 
     def count_offer(self, band: Band, slot_s: float, now: float) -> None:
         """Somebody asks for `slot_s` seconds of a slot."""
@@ -111,12 +123,21 @@ class Pool:
 
     def reserve(self, band: Band) -> int:
         """Slots kept for a band, running ones included; what others are owed is left to them."""
-        factor = self.policy.bands[band].reserve_factor
-        # What was refused counts too, or a reserve that is too small would keep itself small.
-        mean = max(self.demand[band], self.offered_s[band]) if factor else 0.0
-        wanted = round(factor * mean + SPREAD * math.sqrt(mean))
-        if not wanted:
+        factor = self._factors.get(band)
+        if factor is None:
             return 0
+        if self._reserved_of != self.slots:
+            self._reserved.clear()
+            self._reserved_of = self.slots
+        known = self._reserved.get(band)
+        if known is None:
+            known = self._reserved[band] = self._reserve(band, factor)
+        return known
+
+    def _reserve(self, band: Band, factor: float) -> int:
+        # What was refused counts too, or a reserve that is too small would keep itself small.
+        mean = max(self.demand[band], self.offered_s[band])
+        wanted = round(factor * mean + SPREAD * math.sqrt(mean))
         owed = sum(self._shares.values()) - self._shares[band]
         return max(0, min(wanted, int(self.slots * (1 - owed)), self.slots - 1))
 
@@ -139,9 +160,7 @@ class Pool:
         if self.is_owed(band):
             return 0
         kept = 0
-        for above in BANDS:
-            if above is band:
-                break
+        for above in self._above[band]:
             if (reserve := self.reserve(above)) > self.running[above]:
                 kept += self._kept(above, reserve - self.running[above])
         return kept
