@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -15,11 +16,12 @@ import aiohttp
 import psutil
 import pytest
 
-from bench.gateway.process import Process
+from bench.gateway.process import Process, call
 from bench.gateway.targets import PASSWORD, Fireside, mock_engine
 from bench.gateway.words import reply
 from bench.page import LOST, Page, Refused
 from fireside.conversation.message import Status
+from tests.api.bundled_server import MODEL, MODELS, NEEDS_MODEL
 from tests.cluster.town import EMAIL, folded, is_end, until
 
 pytestmark = [pytest.mark.postgres, pytest.mark.anyio, pytest.mark.timeout(300)]
@@ -202,6 +204,57 @@ async def _status(session: aiohttp.ClientSession) -> object:
             return response.status
     except LOST as error:
         return error
+
+
+@NEEDS_MODEL[0]
+@NEEDS_MODEL[1]
+async def test_workers_share_one_embedded_engine_that_outlives_them(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    server = Fireside(tmp_path, 0)
+    server.env |= {
+        "FIRESIDE__DB__URL": postgres_url,
+        "FIRESIDE__SERVER__WORKERS": "2",
+        "FIRESIDE__ENGINE__EMBEDDED": "true",
+        "FIRESIDE__ENGINE__EMBEDDED_MODEL": MODEL,
+        "FIRESIDE__ENGINE__MODELS_DIR": str(MODELS),
+        "FIRESIDE__ENGINE__FETCH_DEFAULT_MODEL": "false",
+    }
+    server.set_up([EMAIL], with_engine=False)
+    process, _ = server.start()
+    try:
+        key = server.make_key(EMAIL)
+        model = server.wait_for_model(key)
+        (engine,) = engines(process)
+        for _ in range(4):
+            assert answer(server.port, key, model) == 200
+        before = workers(process)
+        os.kill(process.pid, signal.SIGHUP)
+
+        async def all_are_new() -> bool:
+            present = workers(process)
+            return len(present) == 2 and not present & before
+
+        await until(all_are_new, 40)
+        assert answer(server.port, key, model) == 200
+        assert engines(process) == {engine}
+        os.kill(engine, signal.SIGKILL)
+        assert answer(server.port, key, model) == 200, "a request waits for the new one"
+    finally:
+        process.stop()
+
+
+def engines(process: Process) -> set[int]:
+    """Process ids of the embedded engines."""
+    children = psutil.Process(process.pid).children(recursive=True)
+    return {each.pid for each in children if "llama_process.py" in " ".join(each.cmdline())}
+
+
+def answer(port: int, key: str, model: str) -> int:
+    """The status of one short completion."""
+    ask = {"model": model, "max_tokens": 4, "messages": [{"role": "user", "content": "Hi"}]}
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    return call(port, "POST", "/v1/chat/completions", json.dumps(ask).encode(), headers)[0]
 
 
 def test_several_workers_on_sqlite_are_refused(tmp_path: Path) -> None:
