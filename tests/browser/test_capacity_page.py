@@ -23,7 +23,7 @@ from tests.browser.site import (
     violations,
 )
 from tests.browser.test_admin import add_member
-from tests.browser.test_chat import ask, connect_engine, field, replies
+from tests.browser.test_chat import ask, connect_engine, field, mine, replies
 
 pytestmark = pytest.mark.browser
 
@@ -116,9 +116,25 @@ def test_a_question_that_waits_says_its_place_and_goes_when_the_answer_comes(pag
     expect(page.get_by_role("status").filter(has_text="You are number 3 in line")).to_have_count(1)
     expect(replies(page)).to_contain_text("It is a calm evening by the fire.")
     expect(card(page)).to_have_count(0)
-    # Nothing below it moves up: the room that the card took stays with the reply.
-    box = replies(page).bounding_box()
-    assert box is not None and box["height"] > 100
+
+
+def test_nothing_jumps_when_the_wait_is_over(page: Page, engine: ScriptedEngine) -> None:
+    engine.says("at length", "A line of a long answer.\n\n" * 40)
+    page.goto("/")
+    ask(page, "Speak at length")
+    expect(replies(page)).to_have_attribute("data-status", "complete")
+    frames = [queue_frame()]
+    in_line(page, frames)
+    ask(page, "Now a short one")
+    expect(card(page)).to_be_visible()
+    page.wait_for_timeout(400)  # the card has come to rest
+    before = mine(page).last.bounding_box()
+    frames[:] = [""]
+    expect(replies(page).last).to_have_attribute("data-status", "complete")
+    page.wait_for_timeout(400)
+    after = mine(page).last.bounding_box()
+    assert before is not None and after is not None
+    assert abs(before["y"] - after["y"]) <= 1
 
 
 def test_in_one_line_those_who_pay_go_first(

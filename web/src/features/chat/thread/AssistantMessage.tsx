@@ -37,7 +37,7 @@ export function AssistantMessage({ view }: { view: MessageView }) {
       data-status={message.status ?? "complete"}
       aria-label={t("chat.assistant")}
       aria-busy={running && place === null}
-      className="group pt-2"
+      className="group flow-root pt-2"
     >
       {message.deleted === true ? (
         <p className="text-ink-faint italic">{t("chat.reply.deleted")}</p>
