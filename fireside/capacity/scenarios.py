@@ -140,16 +140,20 @@ def week(stage: Stage) -> Plan:
     sizes = stage.traces.rows("chat")
     peak = _rate(stage, sizes, num_engines) / 0.6
     duration_s = stage.duration_s or 7 * DAY_S
+    levels = [peak * three_humps(minute * MINUTE_S) for minute in range(int(DAY_S * 7 / MINUTE_S))]
+
+    def rate_at(at: float) -> float:
+        return levels[int(at / MINUTE_S) % len(levels)]
 
     def arrivals() -> Iterator[Arrival]:
         rnd = random.Random(stage.seed + 1)
-        rows = curve_rows(lambda at: peak * three_humps(at), peak, duration_s, sizes, stage.seed)
+        rows = curve_rows(rate_at, peak, duration_s, sizes, stage.seed)
         for row in rows:
             band = Band.PAID if rnd.random() < 0.3 else Band.FREE
             flow = f"{band.value}-{rnd.randrange(2000 * num_engines)}"
             yield Arrival(row.t_s, row.prompt_tokens, row.output_tokens, flow, band, subject=flow)
 
-    return Plan(arrivals, num_engines, tick_s=1.0)
+    return Plan(arrivals, num_engines, tick_s=2.0)
 
 
 def storm(stage: Stage) -> Plan:
