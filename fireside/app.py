@@ -44,9 +44,9 @@ from fireside.billing.repository import UsageRepository
 from fireside.billing.service import Meter
 from fireside.capacity.allowance import Allowances
 from fireside.capacity.endpoints import CONTROLLERS as CAPACITY_CONTROLLERS
+from fireside.capacity.leader_view import LeaderView
 from fireside.capacity.records import CapacityRecords, build_records
 from fireside.capacity.service import Gate
-from fireside.capacity.shared_view import SharedView
 from fireside.capacity.sharing import SharedScheduler
 from fireside.capacity.status_endpoints import CONTROLLERS as STATUS_CONTROLLERS
 from fireside.capacity.view import LiveGate
@@ -343,7 +343,7 @@ def _dependencies(services: Services) -> dict[str, Provide]:
         "feedback": services.feedback,
         "gate_view": services.gate_view
         if services.shared is None
-        else SharedView(services.gate_view, services.shared.scheduler),
+        else LeaderView(services.gate_view, services.shared.scheduler),
         "gateway": gateway,
         "history": services.history,
         "live": services.live,

@@ -99,7 +99,7 @@ class Summary(msgspec.Struct, frozen=True, array_like=True):
     num_processes: int
     pools: list[PoolSummary]
     limits: dict[str, float]
-    view: bytes = b""  # for people; see `fireside.capacity.shared_view`
+    view: bytes = b""  # for people; see `fireside.capacity.leader_view`
 
 
 class FromLeader(msgspec.Struct, tag="from", array_like=True):

@@ -12,7 +12,7 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(CapacityView).decode
 
 
-class SharedView:
+class LeaderView:
     """Implements `GateView` over this process's own and what the leader tells.
 
     Pools, engines and the bottleneck are everybody's; the series and the plans are those of this
