@@ -1,0 +1,1 @@
+"""The gate's own scheduler on modelled engines: every scenario in one table; see `__main__`."""
