@@ -153,6 +153,7 @@ def build(
     if shared is not None:
         shared.scheduler.deliver = gate.receive
     records.policies.on_change(gate.set_policy)
+    gate.on_engine_failed = engines.remote.suspect
     allowances = Allowances(records.rates, records.budgets, clock)
     conversations = HistoryRepository()
     owners = _owners(db, settings, clock, new_id, shared)

@@ -111,7 +111,6 @@ def people(
             max(1, row.output_tokens),
             flow,
             Band.PAID if is_paid else Band.FREE,
-            subject=flow,
         )
 
 
@@ -209,7 +208,6 @@ def conversations(
                     f"person-{person}",
                     band,
                     prefix=f"c{number}",
-                    subject=f"person-{person}",
                 )
             )
             said += row.output_tokens

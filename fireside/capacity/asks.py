@@ -14,10 +14,10 @@ class Ask(msgspec.Struct, kw_only=True, eq=False):
     """One turn that wants to run. Times are seconds on the scheduler's clock.
 
     `pool` is the model it wants; `flow` who it is charged to (an organisation, a person, a cluster
-    of fresh accounts); `subject` the person, for choices that should fall the same way all hour.
+    of fresh accounts).
     `prompt_tokens` are those not expected in a cache. `prefix` names what an engine may have
     cached (the conversation). `resume`: a reply that was begun elsewhere goes on before all else.
-    `avoid`: engines that have just failed it.
+    `patient`: it stays in line however long that is. `avoid`: engines that have just failed it.
     """
 
     id: str
@@ -28,9 +28,9 @@ class Ask(msgspec.Struct, kw_only=True, eq=False):
     weight: float = 1.0
     prompt_tokens: int = 0
     predicted_tokens: float = 200.0
-    subject: str = ""
     prefix: str = ""
     resume: bool = False
+    patient: bool = False
     avoid: frozenset[str] = frozenset()
     max_waiting: int = 0
     max_running: int = 0

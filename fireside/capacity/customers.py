@@ -48,7 +48,6 @@ class Customer(msgspec.Struct, frozen=True):
             flow=self.cluster or self.user_id,
             need=need,
             weight=rules.weight,
-            subject=self.user_id,
             plan=self.plan,
             prompt_tokens=prompt_tokens,
             max_tokens=max_tokens,

@@ -123,6 +123,8 @@ class GatedGeneration:
                         yield event
                 return
             except (BackendFailed, CapacityExhausted) as error:
+                if isinstance(error, BackendFailed):
+                    self._gate.suspect(lease)
                 if not self._can_go_on(error):
                     raise
                 logger.info(
@@ -223,7 +225,7 @@ class GatedGeneration:
         begun = self._begun()
         tried = {*self._failed, self.route.engine.name if self.route is not None else ""}
         if begun is None:  # backends try their own engine again before the first token
-            return any(route.engine.name not in tried for route in routes)
+            return self._wanted.durable or any(r.engine.name not in tried for r in routes)
         if not self._may_continue or not all(isinstance(part, Text) for part in begun.parts):
             return False
         # The same engine counts too: it may have been restarted by then.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """One generation that a feature wants to run, and for whom.
 
-    `flow` is who it is charged to, `subject` the person. `prefix` names what an engine may have
+    `flow` is who it is charged to. `prefix` names what an engine may have
     cached, such as the conversation. `learns` is the key under which reply lengths are learned.
     """
 
@@ -32,7 +32,6 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     flow: str
     need: Capability = Capability.CHAT
     weight: float = 1.0
-    subject: str = ""
     plan: str = ""
     prompt_tokens: int = 0
     max_tokens: int | None = None
@@ -41,6 +40,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     max_running: int = 0
     max_waiting: int = 0
     is_paid: bool = False
+    patient: bool = False  # it stands in line however long that is
     durable: bool = False  # instead of being refused it waits in the durable queue
 
 

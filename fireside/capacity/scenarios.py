@@ -121,7 +121,7 @@ def _steady(
             is_paid = rnd.random() < min(0.5, 0.5 / curve(row.t_s))
             flow = f"{'paid' if is_paid else 'free'}-{rnd.randrange(200 * num_engines)}"
             band = Band.PAID if is_paid else Band.FREE
-            yield Arrival(row.t_s, row.prompt_tokens, row.output_tokens, flow, band, subject=flow)
+            yield Arrival(row.t_s, row.prompt_tokens, row.output_tokens, flow, band)
 
     return arrivals
 
@@ -151,7 +151,7 @@ def week(stage: Stage) -> Plan:
         for row in rows:
             band = Band.PAID if rnd.random() < 0.3 else Band.FREE
             flow = f"{band.value}-{rnd.randrange(2000 * num_engines)}"
-            yield Arrival(row.t_s, row.prompt_tokens, row.output_tokens, flow, band, subject=flow)
+            yield Arrival(row.t_s, row.prompt_tokens, row.output_tokens, flow, band)
 
     return Plan(arrivals, num_engines, tick_s=2.0)
 
@@ -184,7 +184,7 @@ def sybils(stage: Stage) -> Plan:
     num_engines = stage.num_engines or 1
     duration_s = stage.duration_s or 3600.0
     honest = _crowd(stage, "honest", 20, 2.0, duration_s, num_engines)
-    cluster = _crowd(stage, "cluster", 1, 2.0, duration_s, num_engines, num_subjects=1000)
+    cluster = _crowd(stage, "cluster", 1, 2.0, duration_s, num_engines)
     return Plan(lambda: _merged(honest(), cluster()), num_engines, without=honest)
 
 
@@ -195,7 +195,6 @@ def _crowd(
     multiple: float,
     duration_s: float,
     num_engines: int,
-    num_subjects: int = 0,
 ) -> Callable[[], Iterator[Arrival]]:
     sizes = stage.traces.rows("chat")
     rate = multiple * _rate(stage, sizes, num_engines)
@@ -204,10 +203,7 @@ def _crowd(
         rnd = random.Random(f"{stage.seed} {group}")
         for row in curve_rows(lambda _: rate, rate, duration_s, sizes, rnd.randrange(1 << 30)):
             flow = f"{group}@{rnd.randrange(num_flows)}"
-            subject = f"{group}-{rnd.randrange(num_subjects)}" if num_subjects else flow
-            yield Arrival(
-                row.t_s, row.prompt_tokens, row.output_tokens, flow, Band.FREE, subject=subject
-            )
+            yield Arrival(row.t_s, row.prompt_tokens, row.output_tokens, flow, Band.FREE)
 
     return arrivals
 
@@ -254,7 +250,7 @@ def fleet(stage: Stage) -> Plan:
             number = rnd.randrange(num_people)
             band = Band.PAID if number % 3 == 0 else Band.FREE
             flow = f"p{number}"
-            yield Arrival(row.t_s, row.prompt_tokens, row.output_tokens, flow, band, subject=flow)
+            yield Arrival(row.t_s, row.prompt_tokens, row.output_tokens, flow, band)
 
     return Plan(arrivals, num_engines, tick_s=2.0)
 

@@ -22,6 +22,7 @@ from fireside.capacity.asks import (
     Granted,
     Lost,
     Preempted,
+    Reason,
     Refused,
     Stalled,
     Waiting,
@@ -73,6 +74,7 @@ class Gate:
         self.scheduler = scheduler or Scheduler(policy or default_policy(), clock.monotonic_s())
         self.tickets: dict[str, Ticket] = {}
         self.leases: dict[str, Lease] = {}
+        self.on_engine_failed: Callable[[str], None] | None = None
         self._refusals: deque[tuple[float, str]] = deque(maxlen=MAX_REFUSALS)
 
     def now_s(self) -> float:
@@ -206,6 +208,11 @@ class Gate:
         lease.engine_s = (now - lease.granted_at) / slots
         self._handle(self.scheduler.finish(lease.ask.id, prompt, output, now))
 
+    def suspect(self, lease: Lease) -> None:
+        """Its engine has just failed: look at that at once, before others are sent there."""
+        if self.on_engine_failed is not None:
+            self.on_engine_failed(lease.route.engine.name)
+
     def learn(self, wanted: Wanted, output_tokens: int) -> None:
         """A reply came to its natural end after so many tokens."""
         self.lengths.observe(wanted.learns or wanted.flow, output_tokens)
@@ -242,10 +249,10 @@ class Gate:
             weight=wanted.weight * (LATER_WEIGHT_PAID if is_later and wanted.is_paid else 1.0),
             prompt_tokens=wanted.prompt_tokens,
             predicted_tokens=self.lengths.predict(wanted.learns or wanted.flow, wanted.max_tokens),
-            subject=wanted.subject,
             prefix=wanted.prefix,
             resume=resume,
             avoid=avoid,
+            patient=wanted.patient,
             max_waiting=0 if is_later else wanted.max_waiting,
             max_running=wanted.max_running,
         )
@@ -314,12 +321,20 @@ class Gate:
         if ticket is None:
             return
         if ticket.wanted.durable and ticket.ask.band is not Band.LATER:
-            ticket.later_since = refused.reason
-            self.later(ticket)
+            self._hold(ticket, refused.reason)
             return
         self._note(ticket.ask.pool, ticket.ask.band, "refused")
         self._refusals.append((self.now_s(), ticket.wanted.plan))
         ticket.refuse(refused)
+
+    def _hold(self, ticket: Ticket, reason: Reason) -> None:
+        """A durable turn is not refused. Who pays goes on standing in line as long as patience
+        lasts; everybody else is served later."""
+        if reason is Reason.WAIT_TOO_LONG and ticket.wanted.is_paid:
+            self._again(ticket, msgspec.structs.replace(ticket.wanted, patient=True))
+        else:
+            ticket.later_since = reason
+            self.later(ticket)
 
     def _grant(self, ask_id: str, engine: str) -> None:
         ticket = self.tickets.pop(ask_id, None)

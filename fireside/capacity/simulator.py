@@ -33,7 +33,6 @@ class Arrival(msgspec.Struct, frozen=True, array_like=True):
     band: Band = Band.FREE
     weight: float = 1.0
     prefix: str = ""
-    subject: str = ""
 
 
 class Turn(msgspec.Struct):
@@ -219,7 +218,6 @@ class Simulation:
             weight=arrival.weight,
             prompt_tokens=arrival.prompt_tokens,
             predicted_tokens=self._predictor.predict(arrival.flow),
-            subject=arrival.subject,
             prefix=arrival.prefix,
             resume=bool(avoid),
             avoid=frozenset((avoid,)) if avoid else frozenset(),

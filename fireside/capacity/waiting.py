@@ -6,18 +6,19 @@ import hashlib
 
 from fireside.capacity.asks import Ask, Reason, Refused
 from fireside.capacity.ladder import Rung
-from fireside.capacity.policy import WATCHED, Band
+from fireside.capacity.policy import PREEMPTIBLE, WATCHED, Band
 from fireside.capacity.pool import Pool
 from fireside.capacity.prediction import WaitRange
 
 HOUR_S = 3600.0
 NEXT = 2  # fewer than so many before it: its turn has come by its flow's share
 MIN_RETRY_S = 1.0
+HERD_S = 300.0  # over which those come back who were told to try in the next hour
 MAX_RETRY_S = 600.0
 NO_ENGINE_RETRY_S = 5.0
 LIKELY_TIMES = 1.3  # the likely wait: the longest of who has not had more than others
 SHORT_LINE = 0.3  # of the time to the first token, for those who had better not wait
-CALM = 0.8  # of what the engines can do
+CALM = 0.5  # of what the engines can do
 
 
 class Wait:
@@ -56,9 +57,14 @@ def retry_s(pool: Pool, band: Band) -> float:
 
 def refusal(pool: Pool, ask: Ask, ahead: int, wait: WaitRange, now: float) -> Refused | None:
     """Why an ask had better not wait behind `ahead` others, if so."""
+    num_giving_way = sum(pool.running[band] for band in PREEMPTIBLE)
+    if ask.patient or (num_giving_way and num_giving_way > pool.num_wanted()):
+        return None
     rules = pool.policy.bands[ask.band]
-    # Where nobody watches, nothing is late before it is given up.
-    within_s = rules.first_token_s if ask.band in WATCHED else rules.patience_s
+    # A line that gets shorter by itself is worth standing in, even beyond what was promised. And
+    # where nobody watches, nothing is late before it is given up.
+    is_calm = pool.pressure < CALM
+    within_s = rules.patience_s if is_calm or ask.band not in WATCHED else rules.first_token_s
     reason = _why_short(pool, ask, now)
     if reason is not None:
         within_s *= SHORT_LINE
@@ -74,7 +80,7 @@ def refusal(pool: Pool, ask: Ask, ahead: int, wait: WaitRange, now: float) -> Re
         return None
     after_s = retry_s(pool, ask.band)
     if reason is Reason.NOT_THIS_HOUR:
-        after_s = max(MIN_RETRY_S, HOUR_S - now % HOUR_S)
+        after_s = HOUR_S - now % HOUR_S + HERD_S * _mark(ask, now)
     return Refused(ask.id, reason or Reason.WAIT_TOO_LONG, after_s)
 
 
@@ -102,6 +108,10 @@ def chosen_share(pool: Pool) -> float:
 
 def is_chosen(ask: Ask, share: float, now: float) -> bool:
     """Whether the hour's choice falls on this flow: a hash of flow and hour under `share`."""
-    hour = int(now // HOUR_S)
-    name = f"{ask.flow}/{hour}".encode()
-    return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest()) / 2**64 < share
+    return _mark(ask, now) < share
+
+
+def _mark(ask: Ask, now: float) -> float:
+    """Where in [0, 1) the hash of a flow and the hour falls."""
+    name = f"{ask.flow}/{int(now // HOUR_S)}".encode()
+    return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest()) / 2**64

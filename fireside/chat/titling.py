@@ -83,7 +83,6 @@ class TitleWriter:
             model=model,
             band=Band.BACKGROUND,
             flow=owner_id,
-            subject=owner_id,
             prompt_tokens=(len(question) + len(answer)) // CHARS_PER_TOKEN,
             max_tokens=MAX_TITLE_TOKENS,
             learns="title",

@@ -19,6 +19,7 @@ from fireside.kit.sealing import Sealer
 
 logger = structlog.get_logger(__name__)
 
+LOOK_AGAIN_S = 0.2  # at the earliest
 FORGIVEN = 2  # failed looks in a row before an engine counts as down
 
 
@@ -56,6 +57,7 @@ class RemoteEngines:
         self._sealer = sealer
         self._changed = changed
         self._jitter = jitter
+        self._suspicion = anyio.Event()
         self._remotes: dict[EngineId, _Remote] = {}
 
     async def follow(self, records: Iterable[EngineRecord]) -> None:
@@ -107,9 +109,21 @@ class RemoteEngines:
             if remote.load is not None and remote.ok
         }
 
-    def pause_s(self) -> float:
-        """How long to wait before the next look, a little different each time."""
-        return self._settings.refresh_interval_s * (0.75 + 0.5 * self._jitter())
+    def suspect(self, name: str) -> None:
+        """An engine has just failed somebody: it is looked at now, and counts as down until it
+        answers."""
+        for remote in self._remotes.values():
+            if remote.record.name == name and remote.ok:
+                remote.ok, remote.detail = False, "It has just failed, and is being looked at."
+                self._changed()
+                self._suspicion.set()
+
+    async def pause(self) -> None:
+        """Wait until the next look: a little different each time, or until one is suspected."""
+        await anyio.sleep(LOOK_AGAIN_S)
+        with anyio.move_on_after(self._settings.refresh_interval_s * (0.75 + 0.5 * self._jitter())):
+            await self._suspicion.wait()
+        self._suspicion = anyio.Event()
 
     def offers(self) -> list[Offer]:
         """What the enabled ones serve. An engine that is down keeps its names, not ready."""

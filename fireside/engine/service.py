@@ -113,7 +113,7 @@ class EngineService:
             tasks.start_soon(self.remote.watch_loads)
             try:
                 while True:
-                    await anyio.sleep(self.remote.pause_s())
+                    await self.remote.pause()
                     await self._read()
                     await self.remote.look()
             finally:

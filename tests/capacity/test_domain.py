@@ -300,7 +300,7 @@ def test_an_engine_of_two_models_gives_a_slot_to_whichever_waits() -> None:
 
 def test_the_hours_choice_falls_the_same_way_all_hour() -> None:
     scheduler = house()
-    people = [ask(f"{n}", Band.FREE, subject=f"person{n}") for n in range(2000)]
+    people = [ask(f"{n}", Band.FREE, flow=f"person{n}") for n in range(2000)]
     chosen = {each.id for each in people if scheduler.is_chosen(each, 0.3, 3600.0)}
     assert 0.25 < len(chosen) / 2000 < 0.35
     assert chosen == {each.id for each in people if scheduler.is_chosen(each, 0.3, 7199.0)}

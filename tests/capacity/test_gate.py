@@ -239,6 +239,38 @@ async def test_a_single_engine_that_was_restarted_goes_on_with_its_own_words() -
         assert await text_of(GatedGeneration(gate, wanted(), plain)) == ALL
 
 
+@pytest.mark.parametrize("durable", [True, False])
+async def test_a_durable_turn_outlasts_an_engine_that_fails_before_its_first_word(
+    durable: bool,
+) -> None:
+    engine = RecitingEngine("a")
+    engine.breaks_at, engine.error = 0, BackendFailed("engine_unreachable", "x", retryable=True)
+    failed = []
+    async with gate_of(one_pool(engine)) as gate:
+        gate.on_engine_failed = failed.append
+        run = GatedGeneration(gate, wanted(durable=durable), plain)
+        if durable:
+            assert await text_of(run) == ALL
+        else:
+            with pytest.raises(BackendFailed):
+                await text_of(run)
+        assert failed == ["a"]
+        assert engines_and_leases_are_free(gate)
+
+
+async def test_a_paid_turn_stands_in_line_where_a_free_one_is_served_later() -> None:
+    async with gate_of(one_pool(RecitingEngine("a"), slots=1)) as gate:
+        first = await gate.ask(wanted()).lease()
+        gate.scheduler.pools["m"].offered_s[Band.FREE] = 50.0  # far above what there is
+        paid = gate.ask(wanted(Band.PAID, "ann", durable=True, is_paid=True))
+        free = gate.ask(wanted(Band.FREE, "ben", durable=True))
+        assert (paid.ask.band, free.ask.band) == (Band.PAID, Band.LATER)
+        first.close()
+        (await paid.lease()).close()
+        (await free.lease()).close()
+        assert engines_and_leases_are_free(gate)
+
+
 @pytest.mark.parametrize("why", ["cannot_continue", "schema", "not_retryable"])
 async def test_what_cannot_be_continued_rightly_is_not(why: str) -> None:
     can = CAN - {Capability.CONTINUE} if why == "cannot_continue" else CAN

@@ -36,6 +36,9 @@ class RecitingEngine:
             begin = 0
             if isinstance(request.prompt, ChatPrompt) and request.prompt.continue_final:
                 begin = len(request.prompt.messages[-1].text().split())
+            if self.error is not None and self.breaks_at == begin == 0:
+                self.breaks_at = None
+                raise self.error
             yield PartStart(0, Text())
             for number in range(begin, len(WORDS)):
                 if number == self.breaks_at:
