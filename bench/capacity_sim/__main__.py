@@ -12,11 +12,11 @@ from pathlib import Path
 
 import msgspec
 
-from fireside.capacity import scenarios, trials
-from fireside.capacity.modelled import REFERENCE
 from fireside.capacity.policy import default_policy
-from fireside.capacity.scenarios import SCENARIOS, Stage
-from fireside.capacity.traces import Traces
+from fireside.capacity.simulation import scenarios, trials
+from fireside.capacity.simulation.modelled import REFERENCE
+from fireside.capacity.simulation.scenarios import SCENARIOS, Stage
+from fireside.capacity.simulation.traces import Traces
 
 MULTIPLES = ("chat-1x", "chat-2x", "chat-5x", "chat-10x", "code-2x", "arena-2x", "clients-2x")
 LONG = ("week", "fleet")

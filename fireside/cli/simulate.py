@@ -8,13 +8,20 @@ from pathlib import Path
 import click
 import msgspec
 
-from fireside.capacity import plotting, trials
-from fireside.capacity.modelled import REFERENCE
-from fireside.capacity.outcomes import GroupOutcome, Outcome
 from fireside.capacity.policy import Policy, checked, default_policy
-from fireside.capacity.scenarios import SCENARIOS, TRACE_SCENARIOS, Plan, Stage, plan, replay
-from fireside.capacity.traces import FILES, TraceRefused, Traces, read_trace
-from fireside.capacity.trials import Trial
+from fireside.capacity.simulation import plotting, trials
+from fireside.capacity.simulation.modelled import REFERENCE
+from fireside.capacity.simulation.outcomes import GroupOutcome, Outcome
+from fireside.capacity.simulation.scenarios import (
+    SCENARIOS,
+    TRACE_SCENARIOS,
+    Plan,
+    Stage,
+    plan,
+    replay,
+)
+from fireside.capacity.simulation.traces import FILES, TraceRefused, Traces, read_trace
+from fireside.capacity.simulation.trials import Trial
 from fireside.errors import UserError
 
 BESIDE_SOURCE = Path("../shared/traces")

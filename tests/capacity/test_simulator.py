@@ -10,13 +10,13 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from fireside.capacity import plotting, scenarios, trials
-from fireside.capacity.arrivals import QUANTILE_MARKS, chat_rows, inverse, three_humps
-from fireside.capacity.modelled import REFERENCE, ModelledEngine
 from fireside.capacity.policy import default_policy
-from fireside.capacity.scenarios import SCENARIOS, ScenarioUnknown, Stage
-from fireside.capacity.traces import TraceRefused, Traces, read_trace
-from fireside.capacity.trials import Trial
+from fireside.capacity.simulation import plotting, scenarios, trials
+from fireside.capacity.simulation.arrivals import QUANTILE_MARKS, chat_rows, inverse, three_humps
+from fireside.capacity.simulation.modelled import REFERENCE, ModelledEngine
+from fireside.capacity.simulation.scenarios import SCENARIOS, ScenarioUnknown, Stage
+from fireside.capacity.simulation.traces import TraceRefused, Traces, read_trace
+from fireside.capacity.simulation.trials import Trial
 from fireside.cli.simulate import simulate
 
 TRACES = Path(__file__).resolve().parents[3] / "shared" / "traces"

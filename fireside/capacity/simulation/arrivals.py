@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from fireside.capacity.modelled import EngineCost
 from fireside.capacity.policy import Band
-from fireside.capacity.simulator import Arrival
+from fireside.capacity.simulation.modelled import EngineCost
+from fireside.capacity.simulation.simulator import Arrival
 
 MAX_OUTPUT_TOKENS = 4000
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from fireside.capacity.modelled import EngineCost
 from fireside.capacity.policy import Band, Policy
-from fireside.capacity.simulator import Turn
+from fireside.capacity.simulation.modelled import EngineCost
+from fireside.capacity.simulation.simulator import Turn
 
 AT_ONCE_S = 1.0  # a refusal later than this has kept somebody waiting for nothing
 JAIN_WINDOW_S = 600.0

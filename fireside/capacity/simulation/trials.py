@@ -6,18 +6,18 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from fireside.capacity.baselines import Line, Order, Placement
 from fireside.capacity.domain import Scheduler
-from fireside.capacity.modelled import EngineCost
-from fireside.capacity.outcomes import (
+from fireside.capacity.policy import Band, Policy
+from fireside.capacity.simulation.baselines import Line, Order, Placement
+from fireside.capacity.simulation.modelled import EngineCost
+from fireside.capacity.simulation.outcomes import (
     Outcome,
     Run,
     attainment_by_minute,
     outcome,
 )
-from fireside.capacity.policy import Band, Policy
-from fireside.capacity.scenarios import Plan
-from fireside.capacity.simulator import Arrival, Decides, Simulation, Turn
+from fireside.capacity.simulation.scenarios import Plan
+from fireside.capacity.simulation.simulator import Arrival, Decides, Simulation, Turn
 
 NUM_BUCKETS = 120
 LEAST_IN_MINUTE = 20  # turns; of fewer one miss would be a minute that is down

@@ -10,7 +10,14 @@ from typing import IO
 
 import msgspec
 
-from fireside.capacity.arrivals import Quantiles, Rates, Row, chat_rows, client_rows, curve_rows
+from fireside.capacity.simulation.arrivals import (
+    Quantiles,
+    Rates,
+    Row,
+    chat_rows,
+    client_rows,
+    curve_rows,
+)
 from fireside.errors import UserError
 
 CHAT = "azure2023_conv"

@@ -10,7 +10,8 @@ from typing import Protocol
 
 import msgspec
 
-from fireside.capacity.arrivals import (
+from fireside.capacity.policy import Band
+from fireside.capacity.simulation.arrivals import (
     Mix,
     Row,
     conversations,
@@ -20,9 +21,8 @@ from fireside.capacity.arrivals import (
     replayed,
     three_humps,
 )
-from fireside.capacity.modelled import REFERENCE, EngineCost
-from fireside.capacity.policy import Band
-from fireside.capacity.simulator import Arrival, Change, Returns
+from fireside.capacity.simulation.modelled import REFERENCE, EngineCost
+from fireside.capacity.simulation.simulator import Arrival, Change, Returns
 from fireside.errors import UserError
 
 MINUTE_S = 60.0

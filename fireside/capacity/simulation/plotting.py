@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
-from fireside.capacity.trials import Bucket, Trial
+from fireside.capacity.simulation.trials import Bucket, Trial
 
 WIDTH, LEFT, RIGHT = 760, 150, 20
 BAR, CHART = 16, 150

@@ -14,9 +14,9 @@ import msgspec
 
 from fireside.capacity.asks import Answer, Ask, Decision, Granted, Preempted, Refused, Waiting
 from fireside.capacity.domain import Scheduler
-from fireside.capacity.modelled import REFERENCE, EngineCost, ModelledEngine
 from fireside.capacity.policy import Band, Policy
 from fireside.capacity.prediction import LengthPredictor, WaitRange
+from fireside.capacity.simulation.modelled import REFERENCE, EngineCost, ModelledEngine
 
 POOL = "model"
 RENEW_S = 10.0

@@ -1,0 +1,1 @@
+"""Engines and demand in simulated time, behind the gate's own scheduler."""
