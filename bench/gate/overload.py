@@ -20,9 +20,9 @@ from bench.gateway.report import Goal
 from bench.gateway.targets import NotInstalled, litellm
 
 LEAD_S = 10.0  # what was learned at one demand is learned anew at the next
-SPAN_S = 22.0
+SPAN_S = 18.0
 SMOOTH_S = 30.0
-OTHERS_S = 14.0  # for what is there to be compared with
+OTHERS_S = 8.0  # for what is there to be compared with
 NUM_VISITS, VISIT_EVERY_S = 8, 1.5
 PAID_DEMAND = 0.47
 MULTIPLES = (1, 2, 5, 10)

@@ -91,6 +91,8 @@ class Replayer:
             self._loop.call_soon(self._begin, number, 0, max(0.0, self._now_s()))
 
     def _begin(self, number: int, attempt: int, due_s: float) -> None:
+        # Late is what the replayer is; a server that is slow to take connections is not its fault.
+        self._lags.append(max(0.0, self._now_s() - due_s) * 1000)
         call = self._call(number, attempt, due_s)
         self._calls.append(call)
         while self._idle:
@@ -137,7 +139,6 @@ class Replayer:
         head = self._heads[send.caller]
         client.send(head + b"Content-Length: %d\r\n\r\n" % len(body) + body, call, keep=True)
         call.attempt.sent_s = call.sent_at - self._began
-        self._lags.append(max(0.0, call.attempt.sent_s - call.attempt.due_s) * 1000)
         self._loop.call_later(caller.patience_s, self._lose_patience, client, call)
 
     def _lose_patience(self, client: Client, call: _Call) -> None:

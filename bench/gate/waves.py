@@ -13,7 +13,7 @@ from bench.gate.rig import Rig, crowd, goal
 from bench.gate.score import Found, recovery_s
 from bench.gateway.report import Goal
 
-NUM_HUMPS = 5
+NUM_HUMPS = 4
 HUMP_S = 12.0  # a minute of engine time; the gate does not adapt faster than that
 PEAK = 1 / 0.6  # the capacity is 60 % of it
 VALLEY = 0.25
