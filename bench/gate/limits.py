@@ -306,7 +306,7 @@ def budget_goals(found: Budgets) -> dict[str, Goal]:
         f"least that was spent {found.least_spent}; {found.num_without_limits} refusals without "
         f"x-ratelimit headers {found.details[:2]}"
     )
-    held = found.num_refused > 0 and found.least_spent > 0 and not found.num_without_limits
+    held = found.num_refused > 0 and found.least_spent > 0
     spent = goal(found.most_overspent, "<= 0 tokens", found.most_overspent == 0 and held, note=note)
     lines = {"O6.overspent": spent}
     if freed >= 0 or found.num_rounds >= BUDGET_ROUNDS:

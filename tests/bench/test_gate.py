@@ -106,5 +106,7 @@ def test_engines_that_fail_in_mid_answer_are_not_noticed(rig: Rig, mocks: Mocks)
     finally:
         house.stop()
 
-    assert [each.outcome for each in came.attempts] == ["ok"] * 12, came.attempts
+    failed = [each for each in came.attempts if each.outcome != "ok"]
+    assert not failed, [(each.status, each.detail) for each in failed]
+    assert len(came.attempts) == 12
     assert all(each.is_right for each in came.attempts)
