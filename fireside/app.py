@@ -71,7 +71,7 @@ from fireside.feedback.service import FeedbackService
 from fireside.history.endpoints import CONTROLLERS as HISTORY_CONTROLLERS
 from fireside.history.repository import HistoryRepository
 from fireside.history.service import HistoryService
-from fireside.kit.clock import Clock, SystemClock
+from fireside.kit.clock import Clock, FasterClock, SystemClock
 from fireside.kit.ids import NewId, new_id
 from fireside.kit.pubsub import Broker
 from fireside.settings import Settings
@@ -145,7 +145,7 @@ def build(
     gate = Gate(
         engines.catalog,
         settings.capacity,
-        clock,
+        clock if settings.capacity.time_scale == 1 else FasterClock(settings.capacity.time_scale),
         new_id,
         note=records.minutes.count,
         scheduler=shared.scheduler if shared is not None else None,

@@ -162,7 +162,9 @@ class Replayer:
         caller = self._replay.callers[self._replay.sends[attempt.send].caller]
         if attempt.outcome not in {"ok", "unfinished"} and attempt.number < caller.retries:
             wait_s = attempt.retry_after_s
-            if wait_s < 0:
+            if wait_s >= 0:
+                wait_s /= self._replay.pace
+            else:
                 wait_s = self._replay.backoff_s * 2**attempt.number
             wait_s *= 1 + 0.1 * self._random.random()
             at_s = self._now_s() + wait_s

@@ -167,6 +167,7 @@ class Rig:
         given = {
             "drain_s": self.patience_s + 6.0,
             "backoff_s": 1.0 / self.compression,
+            "pace": self.compression,
             "seed": self.seed,
             "cpu": self.load_cpu,
             **options,

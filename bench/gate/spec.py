@@ -44,6 +44,7 @@ class Replay(msgspec.Struct, kw_only=True):
     concurrency: int = 0
     stop_s: float = 0.0  # closed loop: begin nothing after that
     drain_s: float = 10.0
+    pace: float = 1.0  # how much faster than its clients' watches the server's time runs
     backoff_s: float = 0.2
     max_tokens: int = 0  # 0: the client does not limit the reply
     check_texts: bool = True

@@ -131,7 +131,7 @@ class GatedGeneration:
                     "reply_goes_on_elsewhere", engine=lease.route.engine.name, code=error.code
                 )
                 self._failed.append(lease.route.engine.name)
-                self._resume = True
+                self._resume = self._begun() is not None
             finally:
                 self._close(lease)
             await anyio.sleep(PAUSE_S * (len(self._failed) - 1))
@@ -225,11 +225,14 @@ class GatedGeneration:
         begun = self._begun()
         tried = {*self._failed, self.route.engine.name if self.route is not None else ""}
         if begun is None:  # backends try their own engine again before the first token
-            return self._wanted.durable or any(r.engine.name not in tried for r in routes)
+            is_away = error.code == "engine_unreachable"  # it is waited for, not given up
+            return (
+                is_away or self._wanted.durable or any(r.engine.name not in tried for r in routes)
+            )
         if not self._may_continue or not all(isinstance(part, Text) for part in begun.parts):
             return False
-        # The same engine counts too: it may have been restarted by then.
-        return any(Capability.CONTINUE in route.model.capabilities for route in routes)
+        # The same engine counts too: it may have been restarted by then. None at all is waited for.
+        return not routes or any(Capability.CONTINUE in r.model.capabilities for r in routes)
 
     def _total(self, reported: Usage, begun: Message | None) -> Usage:
         """One bill for one reply: what a second engine read again is the house's affair."""

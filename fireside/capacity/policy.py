@@ -101,7 +101,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     lend_below_tokens: Count = 120
     affinity_overload: Annotated[float, msgspec.Meta(ge=1, le=10)] = 1.1
     choose_above: Annotated[float, msgspec.Meta(ge=1)] = 2.0
-    stall_s: Seconds = 5.0
+    stall_s: Seconds = 2.0
     fresh_account_days: Annotated[float, msgspec.Meta(ge=0, le=365)] = 3.0
     max_later: Count = 10_000
 

@@ -17,6 +17,12 @@ class CapacitySettings(msgspec.Struct, frozen=True, kw_only=True):
             "and waits there; for comparisons."
         ),
     ] = True
+    time_scale: Annotated[
+        float,
+        msgspec.Meta(
+            ge=1, le=1000, description="How much faster the gate's time runs; for benchmarks only."
+        ),
+    ] = 1.0
     tick_s: Annotated[
         float,
         msgspec.Meta(ge=0.01, le=5, description="How often the gate looks at what time changed."),

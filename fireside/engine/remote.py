@@ -33,6 +33,7 @@ class _Remote:
         self.ok = False
         self.detail = "It has not been asked yet." if engine is not None else ""
         self.num_failed = 0
+        self.is_suspected = False
         self.load: EngineLoad | None = None
 
     @property
@@ -110,12 +111,10 @@ class RemoteEngines:
         }
 
     def suspect(self, name: str) -> None:
-        """An engine has just failed somebody: it is looked at now, and counts as down until it
-        answers."""
+        """An engine has just failed somebody: look at it now; one failed look is enough."""
         for remote in self._remotes.values():
-            if remote.record.name == name and remote.ok:
-                remote.ok, remote.detail = False, "It has just failed, and is being looked at."
-                self._changed()
+            if remote.record.name == name:
+                remote.is_suspected = True
                 self._suspicion.set()
 
     async def pause(self) -> None:
@@ -199,11 +198,12 @@ class RemoteEngines:
             remote.models = tuple(each for each in found if not offered or each.name in offered)
             remote.ok, remote.detail = health.ok, health.detail
             remote.num_failed = 0
+            remote.is_suspected = False
             if missing := set(offered) - {each.name for each in found}:
                 remote.detail = f"It does not serve {', '.join(sorted(missing))[:200]}."
         except FiresideError as error:
             remote.num_failed += 1
-            if remote.num_failed >= FORGIVEN or not remote.ok:
+            if remote.num_failed >= FORGIVEN or remote.is_suspected or not remote.ok:
                 remote.ok, remote.detail = False, error.message
         if (remote.ok, remote.models) != before:
             logger.info("engine_seen", engine=remote.record.name, ok=remote.ok)

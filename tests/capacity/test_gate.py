@@ -239,17 +239,18 @@ async def test_a_single_engine_that_was_restarted_goes_on_with_its_own_words() -
         assert await text_of(GatedGeneration(gate, wanted(), plain)) == ALL
 
 
+@pytest.mark.parametrize("code", ["engine_unreachable", "engine_garbled"])
 @pytest.mark.parametrize("durable", [True, False])
-async def test_a_durable_turn_outlasts_an_engine_that_fails_before_its_first_word(
-    durable: bool,
+async def test_an_engine_that_fails_before_its_first_word_is_waited_for(
+    durable: bool, code: str
 ) -> None:
     engine = RecitingEngine("a")
-    engine.breaks_at, engine.error = 0, BackendFailed("engine_unreachable", "x", retryable=True)
+    engine.breaks_at, engine.error = 0, BackendFailed(code, "x", retryable=True)
     failed = []
     async with gate_of(one_pool(engine)) as gate:
         gate.on_engine_failed = failed.append
         run = GatedGeneration(gate, wanted(durable=durable), plain)
-        if durable:
+        if durable or code == "engine_unreachable":
             assert await text_of(run) == ALL
         else:
             with pytest.raises(BackendFailed):

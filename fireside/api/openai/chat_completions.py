@@ -65,6 +65,7 @@ async def _answer(
         caller,
         Feature.API_CHAT,
         request.scope["state"].setdefault(LIMIT_HEADERS, {}),
+        cache_key=asked.prompt_cache_key,
     )
     generation = Generation(gateway, work)
     id = "chatcmpl-" + gateway.new_id().replace("-", "")

@@ -7,6 +7,7 @@ memory and the meter writes in groups.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ from fireside.capacity.generation import GatedGeneration
 from fireside.capacity.leases import Lease, Wanted
 from fireside.capacity.service import Gate
 from fireside.conversation.event import StreamEvent
-from fireside.conversation.message import Message, Usage
+from fireside.conversation.message import Message, Role, Usage
 from fireside.engine.catalog import ModelCatalog, Route
 from fireside.engine.ports import Capability, ChatPrompt, GenerationRequest, TextPrompt
 from fireside.errors import BackendFailed
@@ -42,6 +43,7 @@ from fireside.kit import sse
 from fireside.kit.clock import Clock
 from fireside.kit.ids import NewId
 
+PREFIX_CHARS = 2000
 DEFAULT_MAX_TOKENS = 2048
 """Of a reply for which nobody asked for a length, where tokens have to be set aside."""
 
@@ -110,7 +112,8 @@ class Frames(Protocol):
 @dataclass(frozen=True)
 class Work:
     """What one request asks for: `per_prompt` generations for each prompt. `headers` gets those
-    that tell the caller's limits."""
+    that tell the caller's limits. `cache_key`: what the caller says requests with the same
+    beginning have in common."""
 
     route: Route
     requests: list[GenerationRequest]
@@ -119,6 +122,7 @@ class Work:
     feature: Feature
     headers: dict[str, str]
     need: Capability = Capability.CHAT
+    cache_key: str | None = None
 
 
 class Generation:
@@ -205,7 +209,18 @@ class Generation:
             need=self._work.need,
             prompt_tokens=num_chars(request) // CHARS_PER_TOKEN,
             max_tokens=request.sampling.max_tokens,
+            prefix=self._prefix(request),
         )
+
+    def _prefix(self, request: GenerationRequest) -> str:
+        """What an engine may have cached of the caller: the beginning of this conversation."""
+        work = self._work
+        routes = self._gateway.catalog.served(work.route.public_name, work.need).routes
+        if len(routes) < 2:
+            return ""
+        beginning = work.cache_key or _beginning(request)
+        digest = hashlib.blake2b(beginning.encode(errors="replace"), digest_size=12)
+        return f"{work.caller.user_id} {digest.hexdigest()}"
 
     async def _run_all(self, receive: Receive, run: _Run, beside: _Beside | None) -> None:
         """Run all generations and meter them. Raises ClientGone when the client hangs up."""
@@ -270,6 +285,19 @@ def _request_for(
         left = max(1, sampling.max_tokens - num_said)
         sampling = msgspec.structs.replace(sampling, max_tokens=left)
     return msgspec.structs.replace(request, model=model, prompt=goes_on, sampling=sampling)
+
+
+def _beginning(request: GenerationRequest) -> str:
+    """Of the prompt: what later turns of the same conversation repeat, to the first question."""
+    prompt = request.prompt
+    if not isinstance(prompt, ChatPrompt):
+        return prompt.text[:PREFIX_CHARS]
+    said: list[str] = []
+    for message in prompt.messages:
+        said.append(message.text()[:PREFIX_CHARS])
+        if message.author.role is Role.USER:
+            break
+    return "\n".join(said)
 
 
 def _bounded(request: GenerationRequest) -> GenerationRequest:

@@ -2228,7 +2228,7 @@ export interface components {
             prompt_token_cost: number;
             /** @default  */
             small_model: string;
-            /** @default 5 */
+            /** @default 2 */
             stall_s: number;
         };
         /** PolicyChange */
