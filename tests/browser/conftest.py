@@ -58,6 +58,8 @@ def new_context(browser: Browser, site: Site) -> Iterator[NewContext]:
     def make(**options: object) -> BrowserContext:
         options.setdefault("viewport", DESKTOP)
         options.setdefault("base_url", site.url)
+        # Once a service worker is in charge, no test can step between the page and its server.
+        options.setdefault("service_workers", "block")
         context = browser.new_context(**options)  # type: ignore[arg-type]
         context.set_default_timeout(15_000)
         context.on("weberror", lambda error: broken.append(str(error.error)))

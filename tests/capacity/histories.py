@@ -180,7 +180,7 @@ class History:
                 assert 0 <= answer.wait.low_s <= answer.wait.likely_s <= answer.wait.high_s
             self.waiting[ask.id] = ask
         else:
-            assert 1.0 <= answer.retry_after_s <= 3600.0
+            assert 1.0 <= answer.retry_after_s <= 3900.0
 
     def grant(self, ask: Ask, granted: Granted) -> None:
         """It runs now."""
@@ -201,7 +201,7 @@ class History:
                 case Granted():
                     self.grant(self.waiting.pop(each.ask_id), each)
                 case Refused():
-                    assert 1.0 <= each.retry_after_s <= 3600.0
+                    assert 1.0 <= each.retry_after_s <= 3900.0
                     del self.waiting[each.ask_id]
                 case Lost():
                     del self.running[each.ask_id]
