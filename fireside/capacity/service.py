@@ -253,7 +253,7 @@ class Gate:
             resume=resume,
             avoid=avoid,
             patient=wanted.patient,
-            max_waiting=0 if is_later else wanted.max_waiting,
+            max_waiting=wanted.max_waiting,
             max_running=wanted.max_running,
         )
 
