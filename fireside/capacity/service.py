@@ -133,7 +133,8 @@ class Gate:
     async def route(self, model: str | None, need: Capability, band: Band) -> Route:
         """The preferred route to a model. Waits for an engine that is away as long as the band's
         patience. Raises as the catalogue does."""
-        with anyio.move_on_after(self.policy.bands[band].patience_s):
+        patience_s = self.policy.bands[band].patience_s / self._settings.time_scale
+        with anyio.move_on_after(patience_s):
             while True:
                 try:
                     return self._catalog.resolve(model, need)
