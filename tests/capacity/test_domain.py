@@ -247,10 +247,10 @@ def test_an_engine_that_says_nothing_more_is_named_once() -> None:
     for step in range(1, 100):
         scheduler.progress("a", step, step * 0.05)
         scheduler.tick(step * 0.05)
-    assert scheduler.tick(9.0) == []
-    assert scheduler.tick(10.5) == [Stalled("a", "e0")]
-    assert scheduler.tick(11.0) == []
-    scheduler.progress("a", 101, 11.5)
+    assert scheduler.tick(6.5) == []
+    assert scheduler.tick(7.5) == [Stalled("a", "e0")]
+    assert scheduler.tick(8.0) == []
+    scheduler.progress("a", 101, 8.5)
     scheduler.renew(["a"], 30.0)
     assert scheduler.tick(33.0) == [Stalled("a", "e0")], "but again when it stops again"
 
