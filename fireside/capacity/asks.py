@@ -17,6 +17,7 @@ class Ask(msgspec.Struct, kw_only=True, eq=False):
     of fresh accounts).
     `prompt_tokens` are those not expected in a cache. `prefix` names what an engine may have
     cached (the conversation). `resume`: a reply that was begun elsewhere goes on before all else.
+    `whole`: its tokens come all at once at the end, and say nothing of the engine's speed.
     `patient`: it stays in line however long that is. `avoid`: engines that have just failed it.
     """
 
@@ -31,6 +32,7 @@ class Ask(msgspec.Struct, kw_only=True, eq=False):
     prefix: str = ""
     resume: bool = False
     patient: bool = False
+    whole: bool = False
     avoid: frozenset[str] = frozenset()
     max_waiting: int = 0
     max_running: int = 0

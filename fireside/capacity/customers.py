@@ -39,6 +39,7 @@ class Customer(msgspec.Struct, frozen=True):
         need: Capability = Capability.CHAT,
         prefix: str = "",
         durable: bool = False,
+        whole: bool = False,
     ) -> Wanted:
         """One generation for this person."""
         rules = self.rules
@@ -57,6 +58,7 @@ class Customer(msgspec.Struct, frozen=True):
             max_waiting=rules.max_waiting,
             is_paid=rules.band is Band.PAID,
             durable=durable,
+            whole=whole,
         )
 
 

@@ -13,6 +13,7 @@ RAISE_AFTER_S = 1.0
 LONGEST_WINDOW_S = 10.0
 WINDOW_TOKENS = 8  # of each sequence: fewer say more about one long prompt than about speed
 UNKNOWN_STALL_S = 60.0
+WHOLE_STALL_S = 600.0  # a reply in one piece says nothing until it ends
 LONGEST_STALL_S = 20.0  # in mid-reply an engine that is silent for so long is dead
 SILENCE_S = 2.0
 WORK_TAU_S = 120.0
@@ -59,6 +60,7 @@ class EngineState:
         self.num_slots = int(self.limit)  # that it takes now
         self.num_free = self.num_slots
         self._was_cut = False
+        self._num_heard = 0  # leases whose tokens come one by one
         self.token_s: float | None = None  # moving mean between two tokens of one reply
         self.first_token_s: float | None = None
         self.longest_gap_s = 0.0
@@ -97,6 +99,7 @@ class EngineState:
         self._work_at = now
         self.load = math.log(max(self.work, 1e-9) / self.limit) + now / WORK_TAU_S
         self.runs[run.ask.id] = run
+        self._num_heard += not run.ask.whole
         self._peak = max(self._peak, len(self.runs))
         self._settle()
         for fleet in self.fleets:
@@ -107,7 +110,8 @@ class EngineState:
         """A lease ends."""
         self._count(now)
         was_full = not self.num_free
-        self.runs.pop(run.ask.id, None)
+        if self.runs.pop(run.ask.id, None) is not None:
+            self._num_heard -= not run.ask.whole
         self._settle()
         if was_full:
             self._enter()
@@ -120,6 +124,9 @@ class EngineState:
         """`run` has said `num_tokens` in all."""
         new = num_tokens - run.num_tokens
         if new <= 0:
+            return
+        if run.ask.whole:
+            run.num_tokens, run.last_at = num_tokens, now
             return
         gap = now - run.last_at
         if run.first_at is None:
@@ -147,14 +154,14 @@ class EngineState:
         self._count(now)
         span_s = now - self._adapted_at
         tokens, busy_s, peak = self._window_tokens, self._busy_s, self._peak
-        is_enough = tokens >= WINDOW_TOKENS * max(1, len(self.runs))
+        is_enough = tokens >= WINDOW_TOKENS * max(1, self._num_heard)
         if span_s < (RAISE_AFTER_S if is_enough else LONGEST_WINDOW_S) or not tokens:
             return
         self._window_tokens, self._busy_s, self._adapted_at = 0, 0.0, now
         self._peak = len(self.runs)
         self.token_s = _mean(self.token_s, busy_s / tokens, 0.3)
         silent = self._num_silent(now)
-        if silent and silent < len(self.runs):
+        if silent and silent < self._num_heard:
             self._was_cut = True
             self._set_limit(max(1.0, min(self.limit, float(len(self.runs) - silent))))
         elif self.token_s > self.target_token_s:
@@ -196,6 +203,8 @@ class EngineState:
 
     def stall_after_s(self, run: Run, floor_s: float) -> float:
         """The silence after which `run` counts as stalled."""
+        if run.ask.whole:
+            return WHOLE_STALL_S
         if self.num_tokens < 20 or self.token_s is None:
             return UNKNOWN_STALL_S
         if run.first_at is None:
@@ -209,7 +218,8 @@ class EngineState:
 
     def _num_silent(self, now: float) -> int:
         """Leases whose first token is long overdue while others speak."""
-        silent = [run for run in self.runs.values() if run.first_at is None]
+        runs = self.runs.values()
+        silent = [run for run in runs if run.first_at is None and not run.ask.whole]
         due_s = SILENCE_S + 4 * self._prompt_token_s * sum(x.ask.prompt_tokens for x in silent)
         return sum(1 for run in silent if now - run.granted_at > due_s)
 
@@ -222,7 +232,7 @@ class EngineState:
 
     def _count(self, now: float) -> None:
         span_s = max(0.0, now - self._busy_at)
-        self._busy_s += span_s * len(self.runs)
+        self._busy_s += span_s * self._num_heard
         if self.runs:
             self.busy_s += span_s
         self._busy_at = now

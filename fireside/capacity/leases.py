@@ -40,6 +40,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     max_running: int = 0
     max_waiting: int = 0
     is_paid: bool = False
+    whole: bool = False  # answered in one piece: nothing is heard of it until its end
     patient: bool = False  # it stands in line however long that is
     durable: bool = False  # instead of being refused it waits in the durable queue
 

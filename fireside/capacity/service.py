@@ -254,6 +254,7 @@ class Gate:
             resume=resume,
             avoid=avoid,
             patient=wanted.patient,
+            whole=wanted.whole,
             max_waiting=wanted.max_waiting,
             max_running=wanted.max_running,
         )

@@ -361,3 +361,18 @@ def test_ten_thousand_in_line_are_served_as_fast_as_ten() -> None:
             scheduler.tick(2.0 + step * 0.01)
     assert len(running) == 8
     assert time.process_time() - began < 3.0  # about 0.4 on a quiet machine
+
+
+def test_replies_in_one_piece_say_nothing_of_an_engine_s_speed() -> None:
+    scheduler = house(8)
+    for number in range(6):
+        scheduler.arrive(ask(f"whole{number}", whole=True), 0.0)
+    for step in range(1, 200):
+        now = step * 0.25
+        scheduler.renew([f"whole{number}" for number in range(6)], now)
+        assert scheduler.tick(now) == []
+    for number in range(6):
+        scheduler.progress(f"whole{number}", 1, 50.0)
+        scheduler.finish(f"whole{number}", 10, 200, 50.0)
+    engine = scheduler.engines["e0"]
+    assert (engine.limit, engine.token_s, engine.first_token_s) == (8.0, None, None)

@@ -123,6 +123,7 @@ class EmbeddingsApi(Controller):
             need=Capability.EMBEDDINGS,
             prompt_tokens=sum(map(len, texts)) // CHARS_PER_TOKEN,
             max_tokens=1,
+            whole=True,
         )
         headers = request.scope["state"].setdefault(LIMIT_HEADERS, {})
         asking = gateway.customer(caller)

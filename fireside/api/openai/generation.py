@@ -210,6 +210,7 @@ class Generation:
             prompt_tokens=num_chars(request) // CHARS_PER_TOKEN,
             max_tokens=request.sampling.max_tokens,
             prefix=self._prefix(request),
+            whole=request.whole,
         )
 
     def _prefix(self, request: GenerationRequest) -> str:
