@@ -127,7 +127,7 @@ def _full_pool(pools: list[PoolFigures]) -> str:
     if watched:
         return (
             f"Slots of {fullest.pool}: {sum(fullest.running.values())} of {fullest.slots} run and "
-            f"{watched} people wait; demand is {fullest.pressure:.1f} times what it can do."
+            f"{watched} wait; demand is {fullest.pressure:.1f} times what it can do."
         )
     if fullest.pressure > NEARLY_FULL:
         return f"{fullest.pool} is nearly full: demand is {fullest.pressure:.1f} of what it can do."
