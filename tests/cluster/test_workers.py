@@ -247,7 +247,15 @@ async def test_workers_share_one_embedded_engine_that_outlives_them(
 def engines(process: Process) -> set[int]:
     """Process ids of the embedded engines."""
     children = psutil.Process(process.pid).children(recursive=True)
-    return {each.pid for each in children if "llama_process.py" in " ".join(each.cmdline())}
+    return {each.pid for each in children if "llama_process.py" in " ".join(_words(each))}
+
+
+def _words(process: psutil.Process) -> list[str]:
+    """Its command line; none of one that has just ended."""
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
 
 
 def answer(port: int, key: str, model: str) -> int:
