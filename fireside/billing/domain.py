@@ -31,7 +31,8 @@ class UsageStatus(StrEnum):
 class UsageEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One metered generation. `model` is the public name, `release` what it pointed to.
 
-    `engine_s`: how long it held one of an engine's slots. `plan`: the plan it was served under.
+    `engine_s`: its share of an engine's time: how long it held one of the slots, over their number.
+    `plan`: the plan it was served under.
     """
 
     user_id: UserId

@@ -78,15 +78,3 @@ class GateView(Protocol):
     def expected_wait(self, model: str) -> float | None:
         """Seconds that somebody who asks for `model` now would wait; None while none can answer."""
         ...
-
-
-class OpenGate:
-    """A house without a gate: nobody waits, nothing is known."""
-
-    def live(self) -> CapacityView:
-        """Nothing runs and nothing waits."""
-        return CapacityView(bottleneck="Nothing is holding anybody up.")
-
-    def expected_wait(self, model: str) -> float | None:
-        """Nothing."""
-        return 0.0

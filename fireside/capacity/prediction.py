@@ -42,11 +42,6 @@ class LengthPredictor:
             self._by_key.popitem(last=False)
 
 
-def remaining_tokens(predicted: float, done: int) -> float:
-    """How many more to expect after `done`: a reply past its prediction has a long tail."""
-    return predicted - done if done < predicted else 0.5 * done + 1
-
-
 class WaitRange(msgspec.Struct, frozen=True):
     """An expected wait in seconds with its 80 % interval."""
 

@@ -12,7 +12,7 @@ from fireside.capacity.incidents import IncidentService
 from fireside.capacity.minute_repository import DaySums
 from fireside.capacity.minutes import MinuteRecorder
 from fireside.capacity.policy import Band
-from fireside.capacity.ports import CapacityView, OpenGate, PoolFigures
+from fireside.capacity.ports import CapacityView, PoolFigures
 from fireside.capacity.status import (
     HouseState,
     ModelStatus,
@@ -29,6 +29,7 @@ from fireside.errors import NotFound, UserError
 from fireside.kit.clock import FakeClock
 from fireside.kit.ids import new_id
 from tests.capacity.conftest import Away
+from tests.fakes.gates import OpenGate
 
 LIVE = CapacityView(bottleneck="Slots.")
 OPENED = Incident(

@@ -9,11 +9,12 @@ import anyio
 from fireside.capacity.minute_repository import DaySums, MinuteRepository
 from fireside.capacity.minutes import MinuteRecorder
 from fireside.capacity.policy import Band
-from fireside.capacity.ports import CapacityView, OpenGate, PoolFigures
+from fireside.capacity.ports import CapacityView, PoolFigures
 from fireside.db.database import Database
 from fireside.kit.clock import FakeClock
 from fireside.kit.ids import new_id
 from tests.capacity.conftest import Away
+from tests.fakes.gates import OpenGate
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 BUSY = CapacityView(
