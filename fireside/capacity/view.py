@@ -135,9 +135,10 @@ def _full_pool(pools: list[PoolFigures]) -> str:
 
 
 def _is_shown(pool: Pool) -> bool:
-    """Every model once: the same engine under its qualified name only while that is asked for."""
+    """Every model that runs, once: not one that another has replaced, and the same engine under its
+    qualified name only while that is asked for."""
     busy = any(pool.running.values()) or any(q.num_waiting for q in pool.queues.values())
-    return bool(pool.name) and (busy or "/" not in pool.name)
+    return bool(pool.name) and (busy or (pool.slots > 0 and "/" not in pool.name))
 
 
 def _figures(pool: Pool) -> PoolFigures:
